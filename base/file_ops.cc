@@ -1,0 +1,179 @@
+#include "base/file_ops.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace cubist {
+namespace {
+
+absl::Status SystemError(const std::string& operation, const std::string& path) {
+  const int error_number = errno;
+  return StorageError(absl::StrCat(path, ": cannot ", operation, ": ", ErrnoText(error_number),
+                                   error_number == ENOSPC ? "; free some space and start again" : ""));
+}
+
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+class SystemFile : public WritableFile {
+ public:
+  SystemFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  ~SystemFile() override {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  absl::Status Append(const void* bytes, size_t size) override {
+    const char* next = static_cast<const char*>(bytes);
+    while (size > 0) {
+      const ssize_t written = ::write(descriptor_, next, size);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return SystemError("write", path_);
+      next += written;
+      size -= static_cast<size_t>(written);
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Sync() override { return ::fsync(descriptor_) == 0 ? absl::OkStatus() : SystemError("sync", path_); }
+  absl::Status Close() override {
+    const int descriptor = descriptor_;
+    descriptor_ = -1;
+    return ::close(descriptor) == 0 ? absl::OkStatus() : SystemError("close", path_);
+  }
+
+ private:
+  std::string path_;
+  int descriptor_;
+};
+
+class SystemOps : public FileOps {
+ public:
+  absl::StatusOr<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
+    return Open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
+  }
+  absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(const std::string& path) override {
+    return Open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC);
+  }
+  absl::Status MakeDirectory(const std::string& path) override {
+    if (::mkdir(path.c_str(), 0777) == 0) return absl::OkStatus();
+    const int error_number = errno;
+    struct stat info;
+    if (error_number == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return absl::OkStatus();
+    errno = error_number;
+    return SystemError("make this folder", path);
+  }
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    return ::rename(from.c_str(), to.c_str()) == 0 ? absl::OkStatus()
+                                                   : SystemError(absl::StrCat("rename to ", to), from);
+  }
+  absl::Status RemoveFile(const std::string& path) override {
+    return ::unlink(path.c_str()) == 0 ? absl::OkStatus() : SystemError("remove", path);
+  }
+  absl::Status RemoveDirectory(const std::string& path) override {
+    return ::rmdir(path.c_str()) == 0 ? absl::OkStatus() : SystemError("remove this folder", path);
+  }
+  absl::Status Truncate(const std::string& path, size_t size) override {
+    return ::truncate(path.c_str(), static_cast<off_t>(size)) == 0 ? absl::OkStatus() : SystemError("truncate", path);
+  }
+  absl::Status SyncDirectory(const std::string& path) override {
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return SystemError("open this folder", path);
+    const bool synced = ::fsync(descriptor) == 0;
+    const absl::Status status = synced ? absl::OkStatus() : SystemError("sync this folder", path);
+    ::close(descriptor);
+    return status;
+  }
+
+ private:
+  absl::StatusOr<std::unique_ptr<WritableFile>> Open(const std::string& path, int flags) {
+    const int descriptor = ::open(path.c_str(), flags, 0666);
+    if (descriptor < 0) return SystemError("open for writing", path);
+    return std::make_unique<SystemFile>(path, descriptor);
+  }
+};
+
+absl::Status WriteAndRename(FileOps& ops, const std::string& temporary, const std::string& path,
+                            std::string_view contents) {
+  ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, ops.Create(temporary));
+  RETURN_IF_ERROR(file->Append(contents.data(), contents.size()));
+  RETURN_IF_ERROR(file->Sync());
+  RETURN_IF_ERROR(file->Close());
+  RETURN_IF_ERROR(ops.Rename(temporary, path));
+  return ops.SyncDirectory(ParentOf(path));
+}
+
+}  // namespace
+
+FileOps& SystemFileOps() {
+  static auto* ops = new SystemOps();
+  return *ops;
+}
+
+absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
+  struct stat info;
+  if (path.empty() || (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))) return absl::OkStatus();
+  const std::string parent = ParentOf(path);
+  if (parent != path) RETURN_IF_ERROR(MakeDirectories(ops, parent));
+  return ops.MakeDirectory(path);
+}
+
+absl::Status WriteFileAtomically(FileOps& ops, const std::string& path, std::string_view contents) {
+  const std::string temporary = absl::StrCat(path, ".tmp-", ::getpid());
+  const absl::Status status = WriteAndRename(ops, temporary, path, contents);
+  struct stat info;
+  if (!status.ok() && ::lstat(temporary.c_str(), &info) == 0) ops.RemoveFile(temporary).IgnoreError();
+  return status;
+}
+
+absl::Status RemoveTree(FileOps& ops, const std::string& path) {
+  struct stat info;
+  if (::lstat(path.c_str(), &info) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : SystemError("look at", path);
+  }
+  if (!S_ISDIR(info.st_mode)) return ops.RemoveFile(path);
+  DIR* folder = ::opendir(path.c_str());
+  if (folder == nullptr) return SystemError("open this folder", path);
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(folder)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  ::closedir(folder);
+  for (const std::string& name : names) RETURN_IF_ERROR(RemoveTree(ops, absl::StrCat(path, "/", name)));
+  return ops.RemoveDirectory(path);
+}
+
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path, size_t limit) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return DataError(absl::StrCat(path, ": cannot open: ", ErrnoText(errno)));
+  std::string contents;
+  std::vector<char> buffer(1 << 16);
+  while (true) {
+    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      const std::string reason = ErrnoText(errno);
+      ::close(descriptor);
+      return DataError(absl::StrCat(path, ": cannot read: ", reason));
+    }
+    if (count == 0) break;
+    if (contents.size() + static_cast<size_t>(count) > limit) {
+      ::close(descriptor);
+      return DataError(absl::StrCat(path, ": larger than the limit of ", limit, " bytes"));
+    }
+    contents.append(buffer.data(), static_cast<size_t>(count));
+  }
+  ::close(descriptor);
+  return contents;
+}
+
+}  // namespace cubist

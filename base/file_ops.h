@@ -1,0 +1,63 @@
+// Every change that Cubist makes to a file system goes through this interface, so that tests can
+// record it, fail it or stop the process after any operation.
+#ifndef CUBIST_BASE_FILE_OPS_H_
+#define CUBIST_BASE_FILE_OPS_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace cubist {
+
+// A file being written. Errors are StorageErrors that name path and operation. Destroying an open
+// file closes it without a promise about its contents.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  virtual absl::Status Append(const void* bytes, size_t size) = 0;
+  // Returns once the contents are on stable storage (fsync).
+  virtual absl::Status Sync() = 0;
+  virtual absl::Status Close() = 0;
+};
+
+class FileOps {
+ public:
+  virtual ~FileOps() = default;
+  // A new, empty file; replaces an existing one.
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> Create(const std::string& path) = 0;
+  // Opens for appending; creates the file if there is none.
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(const std::string& path) = 0;
+  // Makes one folder; it is no error if it exists.
+  virtual absl::Status MakeDirectory(const std::string& path) = 0;
+  // Atomic within one file system; replaces a file `to`.
+  virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+  virtual absl::Status RemoveFile(const std::string& path) = 0;
+  virtual absl::Status RemoveDirectory(const std::string& path) = 0;
+  virtual absl::Status Truncate(const std::string& path, size_t size) = 0;
+  // Makes renames, creations and removals in this folder durable (fsync of the folder).
+  virtual absl::Status SyncDirectory(const std::string& path) = 0;
+};
+
+// The operating system's files. Never destroyed.
+FileOps& SystemFileOps();
+
+// Makes `path` and its missing parents.
+absl::Status MakeDirectories(FileOps& ops, const std::string& path);
+
+// Replaces `path` by `contents` as a whole or not at all: writes "<path>.tmp-<pid>" beside it, syncs,
+// renames, syncs the folder. A failure removes the temporary file.
+absl::Status WriteFileAtomically(FileOps& ops, const std::string& path, std::string_view contents);
+
+// Removes a file or a folder with all it holds (links are removed, not followed). Nothing there: OK.
+absl::Status RemoveTree(FileOps& ops, const std::string& path);
+
+// The whole file; a DataError naming the path if it cannot be read or is larger than `limit` bytes.
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path, size_t limit = size_t{1} << 30);
+
+}  // namespace cubist
+
+#endif  // CUBIST_BASE_FILE_OPS_H_
