@@ -107,6 +107,9 @@ Pool& ThePool() {
 
 }  // namespace
 
+SerialScope::SerialScope() : outer_(inside_parallel_for) { inside_parallel_for = true; }
+SerialScope::~SerialScope() { inside_parallel_for = outer_; }
+
 void SetParallelThreads(int threads) {
   std::lock_guard<std::mutex> lock(pool_mutex);
   PoolSlot() = std::make_unique<Pool>(std::max(1, threads));

@@ -17,6 +17,19 @@ int ParallelThreads();
 // done. Blocks must not write what others read. A nested call runs on the calling thread.
 void ParallelFor(int64_t count, int64_t block, const std::function<void(int64_t begin, int64_t end)>& body);
 
+// While one lives, ParallelFor calls of this thread run on this thread alone: for threads that work
+// beside those that the pool is meant for.
+class SerialScope {
+ public:
+  SerialScope();
+  ~SerialScope();
+  SerialScope(const SerialScope&) = delete;
+  SerialScope& operator=(const SerialScope&) = delete;
+
+ private:
+  bool outer_;
+};
+
 }  // namespace cubist
 
 #endif  // CUBIST_BASE_PARALLEL_FOR_H_

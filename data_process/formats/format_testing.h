@@ -1,0 +1,52 @@
+// What the tests of this folder share.
+#ifndef CUBIST_DATA_PROCESS_FORMATS_FORMAT_TESTING_H_
+#define CUBIST_DATA_PROCESS_FORMATS_FORMAT_TESTING_H_
+
+#include <fstream>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_ops.h"
+#include "base/host_tensor.h"
+#include "base/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace cubist {
+
+// Path of a file of testdata/; make_fixtures.py beside it says how it was made.
+inline std::string FixturePath(const std::string& name) { return "data_process/formats/testdata/" + name; }
+
+inline std::string ReadFixture(const std::string& name) {
+  const absl::StatusOr<std::string> bytes = ReadWholeFile(FixturePath(name));
+  EXPECT_TRUE(bytes.ok()) << bytes.status();
+  return bytes.ok() ? *bytes : "";
+}
+
+// Writes a file into the test's own folder and returns its path.
+inline std::string WriteTemporary(const std::string& name, std::string_view bytes) {
+  const std::string path = ::testing::TempDir() + "/" + name;
+  // Without syncing: some tests write thousands of files.
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  EXPECT_TRUE(file.good()) << path;
+  return path;
+}
+
+// A DataError whose message contains all of `parts`.
+inline void ExpectDataError(const absl::Status& status, std::initializer_list<std::string> parts) {
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kData) << status;
+  for (const std::string& part : parts) EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr(part));
+}
+
+template <typename T>
+std::vector<T> Values(const HostTensor& tensor) {
+  return std::vector<T>(tensor.data<T>(), tensor.data<T>() + tensor.size());
+}
+
+}  // namespace cubist
+
+#endif  // CUBIST_DATA_PROCESS_FORMATS_FORMAT_TESTING_H_

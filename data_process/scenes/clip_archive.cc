@@ -1,0 +1,112 @@
+#include "data_process/scenes/clip_archive.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <utility>
+
+#include "base/status.h"
+#include "data_process/scenes/clip_index.h"
+
+namespace cubist {
+namespace {
+
+constexpr size_t kFrameDigits = 6;
+
+std::string LowerCase(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+const TarMember* FindMember(const TarIndex& tar, const std::string& name) {
+  if (const TarMember* member = tar.Find(name)) return member;
+  const std::string wanted = LowerCase(name);
+  for (const TarMember& member : tar.members()) {
+    if (LowerCase(member.name) == wanted) return &member;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<MemberBytes> ReadMember(const TarIndex& tar, const TarMember& member) {
+  ASSIGN_OR_RETURN(std::string bytes, tar.Read(member));
+  return MemberBytes{std::move(bytes), tar.path() + ": member '" + member.name + "'"};
+}
+
+// "its frames go from 0 to 99", of members "<clip>.NNNNNN.<suffix>".
+std::string DescribeFrames(const TarIndex& tar, const std::string& clip, const std::string& suffix) {
+  int64_t first = std::numeric_limits<int64_t>::max(), last = -1;
+  const std::string front = LowerCase(clip + "."), back = LowerCase("." + suffix);
+  for (const TarMember& member : tar.members()) {
+    const std::string name = LowerCase(member.name);
+    if (name.size() != front.size() + kFrameDigits + back.size() || name.compare(0, front.size(), front) != 0 ||
+        name.compare(front.size() + kFrameDigits, back.size(), back) != 0) {
+      continue;
+    }
+    const std::string digits = name.substr(front.size(), kFrameDigits);
+    if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
+    first = std::min<int64_t>(first, std::stoll(digits));
+    last = std::max<int64_t>(last, std::stoll(digits));
+  }
+  if (last < 0) {
+    return tar.members().empty() ? "the tar is empty" : "its first member is '" + tar.members()[0].name + "'";
+  }
+  return "its frames go from " + std::to_string(first) + " to " + std::to_string(last);
+}
+
+}  // namespace
+
+ClipArchive::ClipArchive(std::string data_root, size_t max_indices)
+    : data_root_(std::move(data_root)), capacity_(std::max<size_t>(1, max_indices)) {}
+
+absl::StatusOr<ClipArchive::Tar> ClipArchive::Open(const std::string& attribute, const std::string& clip) {
+  const std::string path = ClipTarPath(data_root_, attribute, clip);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (auto found = by_path_.find(path); found != by_path_.end()) {
+      recent_.splice(recent_.begin(), recent_, found->second);
+      return found->second->second;
+    }
+  }
+  // Indexing reads a whole tar's headers, so it happens without the lock; two threads may do it for the
+  // same tar, and the second one's index is dropped.
+  ASSIGN_OR_RETURN(Tar tar, TarIndex::Open(path));
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (auto found = by_path_.find(path); found != by_path_.end()) return found->second->second;
+  recent_.emplace_front(path, tar);
+  by_path_[path] = recent_.begin();
+  while (recent_.size() > capacity_) {
+    by_path_.erase(recent_.back().first);
+    recent_.pop_back();  // who still reads it shares the index
+  }
+  return tar;
+}
+
+absl::StatusOr<MemberBytes> ClipArchive::Read(const std::string& attribute, const std::string& clip,
+                                              const std::string& suffix) {
+  ASSIGN_OR_RETURN(const Tar tar, Open(attribute, clip));
+  const std::string name = clip + "." + suffix;
+  if (const TarMember* member = FindMember(*tar, name)) return ReadMember(*tar, *member);
+  return DataError(tar->path() + ": there is no member '" + name + "'; " +
+                   (tar->members().empty() ? "the tar is empty" : "its first is '" + tar->members()[0].name + "'"));
+}
+
+absl::StatusOr<MemberBytes> ClipArchive::ReadFrame(const std::string& attribute, const std::string& clip, int64_t frame,
+                                                   const std::string& suffix) {
+  ASSIGN_OR_RETURN(const Tar tar, Open(attribute, clip));
+  char digits[24];
+  std::snprintf(digits, sizeof(digits), "%06lld", static_cast<long long>(frame));
+  const std::string name = clip + "." + digits + "." + suffix;
+  if (const TarMember* member = FindMember(*tar, name)) return ReadMember(*tar, *member);
+  return DataError(tar->path() + ": there is no member '" + name + "' for frame " + std::to_string(frame) + "; " +
+                   DescribeFrames(*tar, clip, suffix) +
+                   " (data.frame_start, frame_end, validation_start_frame and the frame offsets say which are read)");
+}
+
+size_t ClipArchive::kept_indices() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return recent_.size();
+}
+
+}  // namespace cubist

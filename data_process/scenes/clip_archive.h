@@ -1,0 +1,58 @@
+// Members of the tars <data_root>/<attribute>/<clip>.tar, by exact name, with the indices of recently used
+// tars kept.
+#ifndef CUBIST_DATA_PROCESS_SCENES_CLIP_ARCHIVE_H_
+#define CUBIST_DATA_PROCESS_SCENES_CLIP_ARCHIVE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "absl/status/statusor.h"
+#include "data_process/formats/tar.h"
+
+namespace cubist {
+
+// Bytes of one member and how messages name it: "<tar>: member '<name>'".
+struct MemberBytes {
+  std::string bytes;
+  std::string what;
+};
+
+// Any thread may call.
+class ClipArchive {
+ public:
+  // At most `max_indices` indices are kept; the least recently used goes first.
+  ClipArchive(std::string data_root, size_t max_indices);
+
+  // The member "<clip>.<suffix>" of the attribute's tar. Where no member has exactly that name, upper
+  // and lower case count as equal, because the reference reads keys back in lower case.
+  // Errors: DataErrors that name the tar: it is missing or damaged, or lacks the member.
+  absl::StatusOr<MemberBytes> Read(const std::string& attribute, const std::string& clip, const std::string& suffix);
+
+  // The member "<clip>.NNNNNN.<suffix>" with the frame's number in six digits. Errors as above; a missing
+  // member's message says which frames there are.
+  absl::StatusOr<MemberBytes> ReadFrame(const std::string& attribute, const std::string& clip, int64_t frame,
+                                        const std::string& suffix);
+
+  // Indices that are kept now.
+  size_t kept_indices() const;
+
+ private:
+  using Tar = std::shared_ptr<const TarIndex>;
+
+  absl::StatusOr<Tar> Open(const std::string& attribute, const std::string& clip);
+
+  const std::string data_root_;
+  const size_t capacity_;
+  mutable std::mutex mutex_;
+  std::list<std::pair<std::string, Tar>> recent_;  // path and index, newest first
+  std::unordered_map<std::string, std::list<std::pair<std::string, Tar>>::iterator> by_path_;
+};
+
+}  // namespace cubist
+
+#endif  // CUBIST_DATA_PROCESS_SCENES_CLIP_ARCHIVE_H_

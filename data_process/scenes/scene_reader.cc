@@ -1,0 +1,350 @@
+#include "data_process/scenes/scene_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/philox.h"
+#include "base/status.h"
+#include "data_process/formats/npy.h"
+#include "data_process/formats/npz.h"
+#include "data_process/formats/torch_zip.h"
+#include "data_process/scenes/car_mesh.h"
+#include "data_process/scenes/clip_archive.h"
+#include "data_process/scenes/coordinates.h"
+#include "data_process/scenes/scene_objects.h"
+#include "data_process/scenes/semantic_classes.h"
+
+namespace cubist {
+namespace {
+
+constexpr char kPose[] = "pose";
+constexpr char kStaticObjects[] = "static_object_info";
+constexpr char kDynamicObjects[] = "dynamic_object_info";
+constexpr char kDynamicPoints[] = "dynamic_object_points_canonical";
+constexpr char kCloudPrefix[] = "pc_";
+// Some hundred bytes a member: the indices of 4096 tars of 200 members take about 100 MB.
+constexpr size_t kMaxIndices = 4096;
+
+// Which of data.attributes plays which part; empty where none does.
+struct Attributes {
+  std::string cloud;
+  bool static_objects = false;
+  bool dynamic_objects = false;
+  bool dynamic_points = false;
+  std::map<std::string, std::string> maps;  // map type -> attribute
+};
+
+bool StartsWith(const std::string& text, const std::string& prefix) {
+  return text.compare(0, prefix.size(), prefix) == 0;
+}
+
+absl::StatusOr<Attributes> ResolveAttributes(const Data& data) {
+  Attributes attributes;
+  const auto has = [&](const std::string& name) {
+    return std::find(data.attributes().begin(), data.attributes().end(), name) != data.attributes().end();
+  };
+  if (!has(kPose)) return ConfigError("data.attributes lacks 'pose': it says where the crop box lies");
+  for (const std::string& name : data.attributes()) {
+    if (!StartsWith(name, kCloudPrefix)) continue;
+    if (!attributes.cloud.empty()) {
+      return ConfigError("data.attributes names two point clouds, '" + attributes.cloud + "' and '" + name +
+                         "'; keep one");
+    }
+    attributes.cloud = name;
+  }
+  if (attributes.cloud.empty()) {
+    return ConfigError(
+        "data.attributes names no point cloud: add 'pc_voxelsize_01' or 'pc_with_map_without_car_voxelsize_01'");
+  }
+  attributes.static_objects = has(kStaticObjects);
+  attributes.dynamic_objects = has(kDynamicObjects);
+  attributes.dynamic_points = has(kDynamicPoints) && !data.replace_cars_with_cad();
+  if (data.replace_cars_with_cad() && !(attributes.static_objects && attributes.dynamic_objects)) {
+    return ConfigError(
+        "data.replace_cars_with_cad needs 'static_object_info' and 'dynamic_object_info' in data.attributes");
+  }
+  if (attributes.dynamic_points && !attributes.dynamic_objects) {
+    return ConfigError("'dynamic_object_points_canonical' needs 'dynamic_object_info' beside it in data.attributes");
+  }
+  for (const std::string& type : data.map_types()) {
+    const std::string prefix = "3d_" + type + "_voxelsize";
+    for (const std::string& name : data.attributes()) {
+      if (StartsWith(name, prefix)) attributes.maps[type] = name;
+    }
+    if (attributes.maps.count(type) == 0) {
+      return ConfigError("data.map_types names '" + type + "', but data.attributes has no '" + prefix + "_...'");
+    }
+  }
+  return attributes;
+}
+
+absl::StatusOr<Vector3> VectorField(const google::protobuf::RepeatedField<double>& field, const std::string& name) {
+  if (field.size() != 3) return ConfigError(name + " must have 3 values, it has " + std::to_string(field.size()));
+  return Vector3{field[0], field[1], field[2]};
+}
+
+// Points as they are gathered for a sample.
+struct Cloud {
+  std::vector<float> points;  // 3 a point
+  std::vector<uint8_t> semantics;
+
+  void Add(const std::array<float, 3>& point, uint8_t semantic_class) {
+    points.insert(points.end(), point.begin(), point.end());
+    semantics.push_back(semantic_class);
+  }
+};
+
+bool IsRows3(const HostTensor& tensor) {
+  return (tensor.dtype() == DType::kFloat32 || tensor.dtype() == DType::kFloat64) && tensor.shape().size() == 2 &&
+         tensor.shape()[1] == 3;
+}
+
+bool IsInteger(DType dtype) {
+  switch (dtype) {
+    case DType::kUInt8:
+    case DType::kInt8:
+    case DType::kUInt16:
+    case DType::kInt16:
+    case DType::kUInt32:
+    case DType::kInt32:
+    case DType::kUInt64:
+    case DType::kInt64:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Calls body(row, x, y, z as doubles) for each row of a float32 or float64 [N,3] array.
+template <typename Body>
+void ForEachRow(const HostTensor& rows, const Body& body) {
+  const int64_t count = rows.shape()[0];
+  if (rows.dtype() == DType::kFloat32) {
+    const float* p = rows.data<float>();
+    for (int64_t i = 0; i < count; ++i, p += 3) body(i, Vector3{p[0], p[1], p[2]});
+  } else {
+    const double* p = rows.data<double>();
+    for (int64_t i = 0; i < count; ++i, p += 3) body(i, Vector3{p[0], p[1], p[2]});
+  }
+}
+
+// Class ids of `tensor`, which has `count` elements of any integer dtype, as bytes.
+absl::StatusOr<std::vector<uint8_t>> ClassIds(const HostTensor& tensor, const std::string& what) {
+  const HostTensor wide = tensor.Cast(DType::kInt64);
+  std::vector<uint8_t> ids(static_cast<size_t>(wide.size()));
+  for (int64_t i = 0; i < wide.size(); ++i) {
+    const int64_t id = wide.data<int64_t>()[i];
+    if (id < 0 || id >= kSemanticClassCount) {
+      return DataError(what + ": element " + std::to_string(i) + " is class " + std::to_string(id) +
+                       "; classes go from 0 to " + std::to_string(kSemanticClassCount - 1));
+    }
+    ids[static_cast<size_t>(i)] = static_cast<uint8_t>(id);
+  }
+  return ids;
+}
+
+absl::StatusOr<HostTensor> TakeTensor(const std::map<std::string, HostTensor>& tensors, const std::string& name,
+                                      const std::string& what) {
+  const auto found = tensors.find(name);
+  if (found != tensors.end()) return found->second;
+  std::string names;
+  for (const auto& [other, tensor] : tensors) {
+    names += (names.empty() ? "" : ", ") + other;
+    if (names.size() > 300) break;
+  }
+  return DataError(what + ": there is no array '" + name + "'; it holds: " + (names.empty() ? "nothing" : names));
+}
+
+class FolderSceneReader : public SceneReader {
+ public:
+  FolderSceneReader(const Data& data, uint32_t seed, Attributes attributes, const Vector3& crop_min,
+                    const Vector3& crop_max, const Vector3& jitter_range, std::optional<TriangleMesh> car)
+      : seed_(seed),
+        attributes_(std::move(attributes)),
+        crop_centre_(CropCentre(crop_min, crop_max)),
+        half_extent_(CropHalfExtent(crop_min, crop_max)),
+        jitter_range_(jitter_range),
+        first_input_offset_(data.input_frame_offsets_size() > 0 ? data.input_frame_offsets(0) : 0),
+        car_(std::move(car)),
+        archive_(data.data_root(), kMaxIndices) {}
+
+  absl::StatusOr<SceneSample> Read(const std::string& clip, int64_t start_frame, uint64_t draw,
+                                   bool training) const override {
+    const int64_t frame = start_frame + first_input_offset_;
+    ASSIGN_OR_RETURN(const Matrix4 camera_to_world, ReadCameraPose(clip, frame));
+    const Matrix4 grid_to_world = GridToWorld(camera_to_world, crop_centre_, WorldShift(draw, training));
+    const Matrix4 world_to_grid = InverseTransform(grid_to_world);
+
+    ASSIGN_OR_RETURN(const SceneObjects static_objects,
+                     ReadObjects(attributes_.static_objects, kStaticObjects, clip, frame));
+    ASSIGN_OR_RETURN(const SceneObjects dynamic_objects,
+                     ReadObjects(attributes_.dynamic_objects, kDynamicObjects, clip, frame));
+    const SceneObjects objects = MergeSceneObjects(static_objects, dynamic_objects);
+
+    SceneSample sample;
+    sample.clip = clip;
+    sample.start_frame = start_frame;
+    sample.draw = draw;
+    sample.grid_to_world = ToTensor(grid_to_world);
+    sample.half_extent = ToTensor(half_extent_);
+
+    Cloud cloud;
+    RETURN_IF_ERROR(AddStaticPoints(clip, world_to_grid, &cloud));
+    if (attributes_.dynamic_points) {
+      RETURN_IF_ERROR(AddDynamicPoints(clip, frame, dynamic_objects, world_to_grid, &cloud));
+    }
+    if (cloud.semantics.empty()) {
+      return DataError("clip '" + clip + "', frame " + std::to_string(frame) + ": no point of '" + attributes_.cloud +
+                       "' lies inside the crop box; see data.crop_min and crop_max, or leave the clip out");
+    }
+    const int64_t count = static_cast<int64_t>(cloud.semantics.size());
+    sample.points = HostTensor::Of(cloud.points, {count, 3});
+    sample.semantics = HostTensor::Of(cloud.semantics, {count});
+
+    TriangleMesh meshes{HostTensor(DType::kFloat32, {0, 3}), HostTensor(DType::kInt32, {0, 3})};
+    if (car_) meshes = PlaceCarMeshes(objects, *car_, world_to_grid, half_extent_);
+    sample.mesh_vertices = meshes.vertices;
+    sample.mesh_faces = meshes.faces;
+    sample.boxes = CarBoxes(objects, world_to_grid, half_extent_);
+    for (const auto& [type, attribute] : attributes_.maps) {
+      ASSIGN_OR_RETURN(sample.maps[type], ReadMap(attribute, type, clip, world_to_grid));
+    }
+    return sample;
+  }
+
+ private:
+  absl::StatusOr<Matrix4> ReadCameraPose(const std::string& clip, int64_t frame) const {
+    ASSIGN_OR_RETURN(const MemberBytes member, archive_.ReadFrame(kPose, clip, frame, "pose.front.npy"));
+    ASSIGN_OR_RETURN(const HostTensor pose, ParseNpy(member.bytes, member.what));
+    return PoseFrom(pose, member.what);
+  }
+
+  // Uniform in plus and minus the range on each of the world's axes; zero outside of training.
+  Vector3 WorldShift(uint64_t draw, bool training) const {
+    Vector3 shift = {0, 0, 0};
+    if (!training) return shift;
+    const PhiloxKey key(seed_, RandomPurpose::kCropJitter);
+    for (int axis = 0; axis < 3; ++axis) {
+      shift[axis] = (2 * PhiloxUniform(key, draw, axis) - 1) * jitter_range_[axis];
+    }
+    return shift;
+  }
+
+  absl::StatusOr<SceneObjects> ReadObjects(bool wanted, const std::string& attribute, const std::string& clip,
+                                           int64_t frame) const {
+    if (!wanted) return SceneObjects();
+    ASSIGN_OR_RETURN(const MemberBytes member, archive_.ReadFrame(attribute, clip, frame, attribute + ".json"));
+    return ParseSceneObjects(member.bytes, member.what);
+  }
+
+  // The clip's cloud, cropped, without vehicles where a mesh replaces them.
+  absl::Status AddStaticPoints(const std::string& clip, const Matrix4& world_to_grid, Cloud* cloud) const {
+    ASSIGN_OR_RETURN(const MemberBytes member, archive_.Read(attributes_.cloud, clip, "pcd.vs01.pth"));
+    const std::string& what = member.what;
+    ASSIGN_OR_RETURN(const auto tensors, ReadTorchTensors(member.bytes, what));
+    ASSIGN_OR_RETURN(const HostTensor points, TakeTensor(tensors, "points", what));
+    ASSIGN_OR_RETURN(const HostTensor semantics, TakeTensor(tensors, "semantics", what));
+    ASSIGN_OR_RETURN(const HostTensor pc_to_world, TakeTensor(tensors, "pc_to_world", what));
+    if (!IsRows3(points)) return DataError(what + ": points must be float32[N,3], found " + points.Describe());
+    if (!IsInteger(semantics.dtype()) || semantics.shape() != std::vector<int64_t>{points.shape()[0]}) {
+      return DataError(what + ": semantics must be one integer for each of the " + std::to_string(points.shape()[0]) +
+                       " points, found " + semantics.Describe());
+    }
+    ASSIGN_OR_RETURN(const std::vector<uint8_t> ids, ClassIds(semantics, what + ": semantics"));
+    ASSIGN_OR_RETURN(const Matrix4 cloud_to_world, MatrixFrom(pc_to_world, what + ": pc_to_world"));
+    // One transform from cloud to grid: no point ever has world coordinates.
+    const Matrix4 cloud_to_grid = Multiply(world_to_grid, cloud_to_world);
+    ForEachRow(points, [&](int64_t i, const Vector3& p) {
+      if (car_ && IsVehicle(ids[static_cast<size_t>(i)])) return;
+      const std::array<float, 3> point = ApplyToFloat(cloud_to_grid, p);
+      if (StrictlyInside(point, half_extent_)) cloud->Add(point, ids[static_cast<size_t>(i)]);
+    });
+    return absl::OkStatus();
+  }
+
+  // The points of each dynamic object of the frame, where it stands then, cropped.
+  absl::Status AddDynamicPoints(const std::string& clip, int64_t frame, const SceneObjects& objects,
+                                const Matrix4& world_to_grid, Cloud* cloud) const {
+    if (objects.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const MemberBytes member,
+                     archive_.Read(kDynamicPoints, clip, std::string(kDynamicPoints) + ".npz"));
+    ASSIGN_OR_RETURN(const auto arrays, ParseNpz(member.bytes, member.what));
+    for (const auto& [id, object] : objects) {
+      const std::string what = member.what + ", for an object of frame " + std::to_string(frame);
+      ASSIGN_OR_RETURN(const HostTensor points, TakeTensor(arrays, id + "_xyz", what));
+      ASSIGN_OR_RETURN(const HostTensor semantic, TakeTensor(arrays, id + "_semantic", what));
+      if (!IsRows3(points) && points.size() > 0) {
+        return DataError(what + ": '" + id + "_xyz' must be float64[N,3], found " + points.Describe());
+      }
+      if (!IsInteger(semantic.dtype()) || semantic.size() != 1) {
+        return DataError(what + ": '" + id + "_semantic' must be one integer, found " + semantic.Describe());
+      }
+      ASSIGN_OR_RETURN(const std::vector<uint8_t> class_id, ClassIds(semantic, what + ": '" + id + "_semantic'"));
+      if (points.size() == 0) continue;
+      const Matrix4 object_to_grid = Multiply(world_to_grid, object.object_to_world);
+      ForEachRow(points, [&](int64_t, const Vector3& p) {
+        const std::array<float, 3> point = ApplyToFloat(object_to_grid, p);
+        if (StrictlyInside(point, half_extent_)) cloud->Add(point, class_id[0]);
+      });
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<HostTensor> ReadMap(const std::string& attribute, const std::string& type, const std::string& clip,
+                                     const Matrix4& world_to_grid) const {
+    ASSIGN_OR_RETURN(const MemberBytes member, archive_.Read(attribute, clip, type + ".npy"));
+    ASSIGN_OR_RETURN(const HostTensor points, ParseNpy(member.bytes, member.what));
+    if (points.size() == 0) return HostTensor(DType::kFloat32, {0, 3});  // an empty layer has shape (0,)
+    if (!IsRows3(points)) {
+      return DataError(member.what + ": a map layer must be float64[N,3], found " + points.Describe());
+    }
+    HostTensor result(DType::kFloat32, {points.shape()[0], 3});
+    float* out = result.data<float>();
+    ForEachRow(points, [&](int64_t i, const Vector3& p) {
+      const std::array<float, 3> point = ApplyToFloat(world_to_grid, p);
+      std::copy(point.begin(), point.end(), out + i * 3);
+    });
+    return result;
+  }
+
+  const uint32_t seed_;
+  const Attributes attributes_;
+  const Vector3 crop_centre_;
+  const Vector3 half_extent_;
+  const Vector3 jitter_range_;  // zero when the crop is not shifted
+  const int64_t first_input_offset_;
+  const std::optional<TriangleMesh> car_;  // set when cars are replaced
+  mutable ClipArchive archive_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SceneReader>> SceneReader::Create(const Data& data, uint32_t seed) {
+  ASSIGN_OR_RETURN(Attributes attributes, ResolveAttributes(data));
+  ASSIGN_OR_RETURN(const Vector3 crop_min, VectorField(data.crop_min(), "data.crop_min"));
+  ASSIGN_OR_RETURN(const Vector3 crop_max, VectorField(data.crop_max(), "data.crop_max"));
+  for (int axis = 0; axis < 3; ++axis) {
+    if (!(crop_min[axis] < crop_max[axis])) {
+      return ConfigError("data.crop_min must lie below data.crop_max on every axis; on axis " + std::to_string(axis) +
+                         " they are " + std::to_string(crop_min[axis]) + " and " + std::to_string(crop_max[axis]));
+    }
+  }
+  Vector3 jitter_range = {0, 0, 0};
+  if (data.crop_jitter()) {
+    ASSIGN_OR_RETURN(jitter_range, VectorField(data.crop_jitter_range(), "data.crop_jitter_range"));
+  }
+  std::optional<TriangleMesh> car;
+  if (data.replace_cars_with_cad()) {
+    ASSIGN_OR_RETURN(car, LoadCarMesh(data));
+  }
+  return std::make_unique<FolderSceneReader>(data, seed, std::move(attributes), crop_min, crop_max, jitter_range,
+                                             std::move(car));
+}
+
+}  // namespace cubist

@@ -1,0 +1,31 @@
+// One training or validation sample: what a clip holds around the front camera at one moment.
+#ifndef CUBIST_DATA_PROCESS_SCENES_SCENE_SAMPLE_H_
+#define CUBIST_DATA_PROCESS_SCENES_SCENE_SAMPLE_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/host_tensor.h"
+
+namespace cubist {
+
+// "Grid frame": metres, x forward, y left, z up along the front camera's axes, origin in the middle of
+// the crop box. Arrays without rows have shape [0, ...], never another rank.
+struct SceneSample {
+  std::string clip;
+  int64_t start_frame = 0;
+  uint64_t draw = 0;         // samples consumed so far in the run, over all ranks
+  HostTensor grid_to_world;  // float64 [4,4], columns forward, left, up, origin
+  HostTensor half_extent;    // float64 [3], m: the crop box is -half_extent to +half_extent
+  HostTensor points;         // float32 [M,3], grid frame, strictly inside the box, M >= 1
+  HostTensor semantics;      // uint8 [M], class ids 0 to 22 (semantic_classes.h)
+  HostTensor mesh_vertices;  // float32 [V,3], grid frame: the car meshes of all cars that lie wholly inside
+  HostTensor mesh_faces;     // int32 [F,3], rows of mesh_vertices
+  std::map<std::string, HostTensor> maps;  // map type -> float32 [K,3], grid frame, not cropped
+  HostTensor boxes;                        // float32 [M,8,3], grid frame: corners of cars that lie wholly inside
+};
+
+}  // namespace cubist
+
+#endif  // CUBIST_DATA_PROCESS_SCENES_SCENE_SAMPLE_H_

@@ -1,0 +1,140 @@
+#include "ATen/ops/group_norm.h"
+
+#include <limits>
+#include <tuple>
+#include <vector>
+
+#include "ATen/ops/cat.h"
+#include "ATen/ops/empty.h"
+#include "ATen/ops/ones.h"
+#include "ATen/ops/silu.h"
+#include "ATen/ops/zeros.h"
+#include "base/simd_level.h"
+#include "gtest/gtest.h"
+#include "kernels/group_norm/group_norm_torch.h"
+#include "kernels/sparse_conv/test_voxels.h"
+#include "kernels/tensor_view/gradient_check.h"
+
+namespace cubist {
+namespace {
+
+// The oracle: LibTorch's own normalisation of each sample's rows as [1, C, n].
+at::Tensor SampleBySample(const at::Tensor& x, const std::vector<int64_t>& offsets, int64_t groups,
+                          const at::Tensor& gamma, const at::Tensor& beta, bool silu) {
+  std::vector<at::Tensor> parts;
+  for (size_t b = 0; b + 1 < offsets.size(); ++b) {
+    const int64_t rows = offsets[b + 1] - offsets[b];
+    if (rows == 0) continue;
+    const at::Tensor dense = x.narrow(0, offsets[b], rows).t().unsqueeze(0);
+    parts.push_back(at::group_norm(dense, groups, gamma, beta, 1e-5, false).squeeze(0).t());
+  }
+  const at::Tensor z = at::cat(parts);
+  return silu ? at::silu(z) : z;
+}
+
+double Difference(const at::Tensor& a, const at::Tensor& b) {
+  return a.to(at::kDouble).sub(b.to(at::kDouble)).abs().max().item().toDouble();
+}
+
+class GroupNormShape : public ::testing::TestWithParam<std::tuple<int, int, bool>> {};
+
+TEST_P(GroupNormShape, MatchesTorchSampleBySample) {
+  const auto [channels, groups, silu] = GetParam();
+  // An empty sample first, inside and last; one of a single row; one of several blocks of rows.
+  const std::vector<int64_t> offsets = {0, 0, 1400, 1400, 1401, 2000, 2000};
+  const int64_t rows = offsets.back();
+  const at::Tensor values = TensorOf(TestNumbers<double>(rows * channels, 1), {rows, channels}).mul(3.0).add(2.0);
+  const at::Tensor u = TensorOf(TestNumbers<double>(rows * channels, 4), {rows, channels});
+  const auto leaf = [](const at::Tensor& tensor, at::ScalarType dtype) {
+    return tensor.to(dtype, /*non_blocking=*/false, /*copy=*/true).requires_grad_();
+  };
+  const at::Tensor gamma_values = TensorOf(TestNumbers<double>(channels, 2), {channels}).add(1.5);
+  const at::Tensor beta_values = TensorOf(TestNumbers<double>(channels, 3), {channels});
+  const at::Tensor wanted_x = leaf(values, at::kDouble), wanted_gamma = leaf(gamma_values, at::kDouble);
+  const at::Tensor wanted_beta = leaf(beta_values, at::kDouble);
+  const at::Tensor wanted = SampleBySample(wanted_x, offsets, groups, wanted_gamma, wanted_beta, silu);
+  wanted.backward(u);
+  for (const SimdLevel level : {SimdLevel::kBaseline, SimdLevel::kAvx2, SimdLevel::kAvx512}) {
+    LimitSimdLevel(level);
+    for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+      const at::Tensor x = leaf(values, dtype), gamma = leaf(gamma_values, dtype), beta = leaf(beta_values, dtype);
+      const at::Tensor y = GroupNorm(x, offsets, groups, gamma, beta, 1e-5, silu);
+      y.backward(u.to(dtype));
+      const double tolerance = dtype == at::kDouble ? 1e-9 : 1e-5;
+      EXPECT_LT(Difference(y, wanted), tolerance) << dtype;
+      // A group whose values hardly differ has gradients of the size of 1 / sqrt(epsilon) = 316.
+      EXPECT_LT(Difference(x.grad(), wanted_x.grad()), 100 * tolerance) << dtype;
+      EXPECT_LT(Difference(gamma.grad(), wanted_gamma.grad()), 100 * tolerance) << dtype;
+      EXPECT_LT(Difference(beta.grad(), wanted_beta.grad()), 100 * tolerance) << dtype;
+    }
+  }
+  LimitSimdLevel(SimdLevel::kAvx512);
+}
+
+INSTANTIATE_TEST_SUITE_P(Channels, GroupNormShape,
+                         ::testing::Values(std::tuple{32, 8, false}, std::tuple{32, 8, true}, std::tuple{15, 5, true},
+                                           std::tuple{7, 1, true}, std::tuple{6, 3, false}, std::tuple{64, 32, true}));
+
+TEST(GroupNorm, GradientsMatchFiniteDifferences) {
+  for (const bool silu : {false, true}) {
+    ExpectGradientsMatch(
+        [&](const std::vector<at::Tensor>& in) {
+          return GroupNorm(in[0], {0, 5, 5, 9}, 2, in[1], in[2], 1e-5, silu);
+        },
+        {TensorOf(TestNumbers<double>(9 * 6, 1), {9, 6}), TensorOf(TestNumbers<double>(6, 2), {6}),
+         TensorOf(TestNumbers<double>(6, 3), {6})});
+  }
+}
+
+// Float values around 1000 with a spread of 0.01: sums of squares in float would lose everything.
+TEST(GroupNorm, MeanFarFromZero) {
+  const int64_t rows = 3000;
+  const at::Tensor x = TensorOf(TestNumbers<float>(rows * 4, 1), {rows, 4}).mul(0.01).add(1000.0);
+  const at::Tensor gamma = at::ones({4}), beta = at::zeros({4});
+  const at::Tensor wanted =
+      SampleBySample(x.to(at::kDouble), {0, rows}, 2, gamma.to(at::kDouble), beta.to(at::kDouble), false);
+  EXPECT_LT(Difference(GroupNorm(x, {0, rows}, 2, gamma, beta), wanted), 0.02);
+}
+
+TEST(GroupNorm, SameBitsForAnyNumberOfThreads) {
+  const int64_t rows = 5000;
+  ExpectSameBitsForAnyThreads([&] {
+    const at::Tensor x = TensorOf(TestNumbers<float>(rows * 12, 1), {rows, 12}).requires_grad_();
+    const at::Tensor gamma = TensorOf(TestNumbers<float>(12, 2), {12}).requires_grad_();
+    const at::Tensor beta = TensorOf(TestNumbers<float>(12, 3), {12}).requires_grad_();
+    const at::Tensor y = GroupNorm(x, {0, 2100, 5000}, 4, gamma, beta, 1e-5, true);
+    y.backward(TensorOf(TestNumbers<float>(rows * 12, 4), {rows, 12}));
+    return std::vector<at::Tensor>{y, x.grad(), gamma.grad(), beta.grad()};
+  });
+}
+
+TEST(GroupNorm, NoRowsAtAll) {
+  const at::Tensor x = at::empty({0, 4}).requires_grad_(), gamma = at::ones({4}).requires_grad_();
+  const at::Tensor y = GroupNorm(x, {0, 0, 0}, 2, gamma, at::zeros({4}));
+  EXPECT_EQ(y.sizes(), at::IntArrayRef({0, 4}));
+  y.sum().backward();
+  EXPECT_TRUE(gamma.grad().equal(at::zeros({4})));
+  EXPECT_EQ(GroupNorm(x, {0}, 2, gamma, at::zeros({4})).size(0), 0);
+}
+
+TEST(GroupNorm, NotANumberStaysVisible) {
+  at::Tensor x = at::zeros({20, 32});
+  x.mutable_data_ptr<float>()[5] = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor y = GroupNorm(x, {0, 20}, 4, at::ones({32}), at::zeros({32}), 1e-5, true);
+  EXPECT_TRUE(y.isnan().any().item().toBool());
+}
+
+TEST(GroupNorm, RefusesWrongArguments) {
+  const at::Tensor x = at::zeros({3, 4}), ones = at::ones({4}), zeros = at::zeros({4});
+  EXPECT_THROW(GroupNorm(x, {0, 3}, 3, ones, zeros), c10::Error);
+  EXPECT_THROW(GroupNorm(x, {0, 3}, 0, ones, zeros), c10::Error);
+  EXPECT_THROW(GroupNorm(x, {0, 2}, 2, ones, zeros), c10::Error);
+  EXPECT_THROW(GroupNorm(x, {1, 3}, 2, ones, zeros), c10::Error);
+  EXPECT_THROW(GroupNorm(x, {0, 2, 1, 3}, 2, ones, zeros), c10::Error);
+  EXPECT_THROW(GroupNorm(x, {}, 2, ones, zeros), c10::Error);
+  EXPECT_THROW(GroupNorm(x, {0, 3}, 2, at::ones({3}), zeros), c10::Error);
+  EXPECT_THROW(GroupNorm(x.to(at::kInt), {0, 3}, 2, ones, zeros), c10::Error);
+}
+
+}  // namespace
+}  // namespace cubist

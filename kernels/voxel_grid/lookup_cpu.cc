@@ -1,0 +1,61 @@
+#include "absl/strings/str_cat.h"
+#include "base/parallel_for.h"
+#include "base/status.h"
+#include "kernels/voxel_grid/lookup.h"
+#include "kernels/voxel_grid/sample_blocks.h"
+
+namespace cubist {
+namespace {
+
+constexpr int64_t kRowsPerBlock = 1 << 14;
+
+absl::Status CheckBatch(int64_t got, int64_t wanted, std::string_view what) {
+  if (got == wanted) return absl::OkStatus();
+  return InternalError(absl::StrCat(std::string(what), ": ", got, " samples against ", wanted));
+}
+
+}  // namespace
+
+absl::Status LookupCpu(const VoxelGridView& grid, View<const int32_t, 2> ijk, const std::vector<int64_t>& host_offsets,
+                       View<int64_t, 1> row) {
+  RETURN_IF_ERROR(CheckOffsets(host_offsets, ijk.shape[0], "Lookup"));
+  RETURN_IF_ERROR(CheckBatch(static_cast<int64_t>(host_offsets.size()) - 1, grid.batch_size(), "Lookup"));
+  ForEachSampleBlock(host_offsets, kRowsPerBlock, [&](int64_t sample, int64_t begin, int64_t end) {
+    for (int64_t m = begin; m < end; ++m) row(m) = FindRow(grid.leaves, sample, ijk(m, 0), ijk(m, 1), ijk(m, 2));
+  });
+  return absl::OkStatus();
+}
+
+void DenseIndexCpu(const VoxelGridView& grid, const std::array<int, 3>& ijk_min, const std::array<int, 3>& dims,
+                   View<int64_t, 1> index) {
+  ForEachSampleBlock(grid.host_offsets, kRowsPerBlock, [&](int64_t sample, int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      int64_t flat = sample;
+      for (int axis = 0; axis < 3 && flat >= 0; ++axis) {
+        const int64_t cell = int64_t{grid.ijk(row, axis)} - ijk_min[axis];
+        flat = cell >= 0 && cell < dims[axis] ? flat * dims[axis] + cell : -1;
+      }
+      index(row) = flat;
+    }
+  });
+}
+
+absl::Status OverlapCountsCpu(const VoxelGridView& a, const VoxelGridView& b, View<int64_t, 2> counts) {
+  RETURN_IF_ERROR(CheckBatch(b.batch_size(), a.batch_size(), "OverlapCounts"));
+  for (int64_t sample = 0; sample < a.batch_size(); ++sample) {
+    counts(sample, 0) = 0;
+    counts(sample, 1) = a.host_offsets[sample + 1] - a.host_offsets[sample];
+    counts(sample, 2) = b.host_offsets[sample + 1] - b.host_offsets[sample];
+  }
+  for (int64_t leaf = 0; leaf < a.leaves.num_leaves; ++leaf) {
+    const int32_t* origin = a.leaves.origin + 4 * leaf;
+    const int32_t other = FindLeaf(b.leaves, origin[3], origin[0] >> 3, origin[1] >> 3, origin[2] >> 3);
+    if (other < 0) continue;
+    for (int word = 0; word < 8; ++word) {
+      counts(origin[3], 0) += CountBits(a.leaves.mask[8 * leaf + word] & b.leaves.mask[8 * int64_t{other} + word]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace cubist

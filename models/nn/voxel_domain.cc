@@ -1,0 +1,54 @@
+#include "models/nn/voxel_domain.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/conv3d.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status.h"
+#include "kernels/sparse_conv/sparse_conv_torch.h"
+
+namespace cubist {
+namespace {
+
+std::optional<at::Tensor> Optional(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
+}
+
+}  // namespace
+
+VoxelDomain::VoxelDomain(VoxelGrid grid, at::Tensor neighbor_map)
+    : grid_(std::move(grid)), neighbor_map_(std::move(neighbor_map)), offsets_(grid_.host_offsets) {}
+
+absl::StatusOr<VoxelDomain> VoxelDomain::Sparse(VoxelGrid grid) {
+  ASSIGN_OR_RETURN(at::Tensor neighbor_map, NeighborMap(grid));
+  return VoxelDomain(std::move(grid), std::move(neighbor_map));
+}
+
+VoxelDomain::VoxelDomain(int64_t batch_size, std::array<int, 3> dims) : dims_(dims) {
+  for (int64_t b = 0; b <= batch_size; ++b) offsets_.push_back(b * dims[0] * dims[1] * dims[2]);
+}
+
+at::Tensor VoxelDomain::Convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const {
+  if (!is_dense()) return SparseConv3d(x, weight, neighbor_map_, Optional(bias));
+  // In a dense box this is an ordinary zero-padded convolution over (x, y, z), so the weight's first
+  // and last spatial axes change places.
+  const at::Tensor volume =
+      x.view({batch_size(), (*dims_)[0], (*dims_)[1], (*dims_)[2], x.size(1)}).permute({0, 4, 1, 2, 3});
+  const at::Tensor result = at::conv3d(volume, weight.permute({0, 1, 4, 3, 2}), Optional(bias),
+                                       /*stride=*/{1, 1, 1}, /*padding=*/{1, 1, 1});
+  return result.permute({0, 2, 3, 4, 1}).reshape({rows(), weight.size(0)});
+}
+
+at::Tensor VoxelCentres(const at::Tensor& ijk, const GridTransform& transform, at::ScalarType dtype) {
+  const auto row = [&](const std::array<double, 3>& values) {
+    at::Tensor tensor = at::empty({3}, at::TensorOptions().dtype(at::kDouble));
+    std::copy(values.begin(), values.end(), tensor.data_ptr<double>());
+    return tensor.to(ijk.device());
+  };
+  return (ijk.to(at::kDouble) * row(transform.voxel_size) + row(transform.origin)).to(dtype);
+}
+
+}  // namespace cubist

@@ -1,0 +1,178 @@
+#include "tools/tasks/voxel_vae_task.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/philox.h"
+#include "base/status.h"
+#include "data_process/scenes/semantic_classes.h"
+#include "kernels/label_vote/label_vote_torch.h"
+#include "kernels/mesh_voxels/mesh_voxels_torch.h"
+#include "kernels/random_normal/random_normal_torch.h"
+#include "models/vae/voxel_vae_loss.h"
+#include "tools/tasks/host_tensor_torch.h"
+#include "tools/tasks/voxel_picture.h"
+
+namespace cubist {
+namespace {
+
+struct VoxelVaeBatch : TaskBatch {
+  VoxelGrid grid;
+  at::Tensor labels;  // int64 [N]
+  at::Tensor draws;   // int64 [B], the key of each sample's noise
+  std::string clip;   // of the first sample
+  int64_t start_frame = 0;
+};
+
+class VoxelVaeTask : public Task {
+ public:
+  VoxelVaeTask(const Experiment& experiment, at::ScalarType dtype, at::Device device)
+      : config_(experiment), dtype_(dtype), device_(device), vae_(VoxelVaeOptionsOf(experiment)) {}
+
+  const Module& module() const override { return vae_; }
+
+  absl::StatusOr<std::unique_ptr<TaskBatch>> MakeBatch(const std::vector<SceneSample>& samples) const override {
+    auto batch = std::make_unique<VoxelVaeBatch>();
+    batch->size = static_cast<int64_t>(samples.size());
+    batch->clip = samples[0].clip;
+    batch->start_frame = samples[0].start_frame;
+    const absl::Status status = Voxelize(samples, *batch);
+    if (!status.ok()) {
+      return Annotate(status, "clip " + batch->clip + ", start frame " + std::to_string(batch->start_frame));
+    }
+    return batch;
+  }
+
+  absl::StatusOr<Evaluation> Evaluate(const TaskBatch& task_batch, int64_t step, bool training) const override {
+    const auto& batch = static_cast<const VoxelVaeBatch&>(task_batch);
+    ASSIGN_OR_RETURN(const LatentDistribution latent, vae_.Encode(batch.grid, batch.labels));
+    at::Tensor z = latent.mean;
+    if (training) {
+      const int64_t channels = latent.mean.size(1);
+      const at::Tensor noise =
+          RandomNormal({batch.size, vae_.NeckCells(), channels}, static_cast<uint32_t>(config_.training().seed()),
+                       RandomPurpose::kLatentNoise, batch.draws, dtype_);
+      z = VoxelVaeNetwork::Sample(latent, noise.view({-1, channels}));
+    }
+    ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(z, batch.size));
+    ASSIGN_OR_RETURN(VoxelVaeLoss loss, ComputeVoxelVaeLoss(vae_.options(), LossOptionsAt(step), batch.grid,
+                                                            batch.labels, latent, reconstruction));
+    return Evaluation{std::move(loss.total), std::move(loss.metrics)};
+  }
+
+  absl::StatusOr<HostTensor> Picture(const TaskBatch& task_batch, int64_t) const override {
+    const auto& batch = static_cast<const VoxelVaeBatch&>(task_batch);
+    const at::NoGradGuard no_gradients;
+    ASSIGN_OR_RETURN(const LatentDistribution latent, vae_.Encode(batch.grid, batch.labels));
+    ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(latent.mean, batch.size));
+    LabelledVoxels prediction;
+    if (reconstruction.semantic_logits.defined()) {
+      prediction = FirstSample(reconstruction.grid, reconstruction.semantic_logits.argmax(1));
+    }
+    return DrawComparison(FirstSample(batch.grid, batch.labels), prediction, Extent());
+  }
+
+ private:
+  // Voxels of level 0 that the crop holds along each axis, and the first.
+  VoxelBox Extent() const {
+    const VoxelVaeOptions& options = vae_.options();
+    std::array<int, 3> cells = options.neck_half_extent;
+    for (int level = 1; level < options.num_levels; ++level) {
+      for (int d = 0; d < 3; ++d) cells[d] *= options.PoolingFactor(level)[d];
+    }
+    return {{-cells[0], -cells[1], -cells[2]}, {2 * cells[0], 2 * cells[1], 2 * cells[2]}};
+  }
+
+  static LabelledVoxels FirstSample(const VoxelGrid& grid, const at::Tensor& labels) {
+    const int64_t rows = grid.host_offsets[1];
+    return {ToHost(grid.ijk.narrow(0, 0, rows)), ToHost(labels.narrow(0, 0, rows).to(at::kInt))};
+  }
+
+  // Points, and the centres of the voxels that car meshes cover as points of class CAR, into voxels
+  // with the class that most of their points have.
+  absl::Status Voxelize(const std::vector<SceneSample>& samples, VoxelVaeBatch& batch) const {
+    const GridTransform transform = vae_.options().TransformAt(0);
+    std::vector<at::Tensor> points, labels;
+    std::vector<int64_t> offsets = {0};
+    batch.draws = at::empty({batch.size}, at::kLong);
+    for (size_t b = 0; b < samples.size(); ++b) {
+      const SceneSample& sample = samples[b];
+      batch.draws.data_ptr<int64_t>()[b] = static_cast<int64_t>(sample.draw);
+      points.push_back(FromHost(sample.points, device_));
+      labels.push_back(FromHost(sample.semantics, device_).to(at::kInt));
+      if (sample.mesh_faces.shape()[0] > 0) {
+        ASSIGN_OR_RETURN(const at::Tensor voxels, MeshVoxels(FromHost(sample.mesh_vertices, device_),
+                                                             FromHost(sample.mesh_faces, device_), transform));
+        points.push_back(VoxelCentres(voxels, transform, at::kFloat));
+        labels.push_back(at::full({voxels.size(0)}, static_cast<int>(SemanticClass::kCar), labels.back().options()));
+      }
+      int64_t rows = 0;
+      for (const at::Tensor& part : labels) rows += part.size(0);
+      offsets.push_back(rows);
+    }
+    const at::Tensor all_points = at::cat(points), all_labels = at::cat(labels);
+    ASSIGN_OR_RETURN(batch.grid, GridFromPoints(all_points, offsets, transform));
+    ASSIGN_OR_RETURN(batch.labels,
+                     VoteLabels(batch.grid, all_points, all_labels, offsets, config_.voxel_vae().num_semantic(),
+                                config_.data().label_lookup_half_to_even()));
+    batch.draws = batch.draws.to(device_);
+    return absl::OkStatus();
+  }
+
+  VoxelVaeLossOptions LossOptionsAt(int64_t step) const {
+    const VoxelVae& vae = config_.voxel_vae();
+    VoxelVaeLossOptions options;
+    options.structure_weight = vae.structure_weight();
+    options.semantic_weight = vae.semantic_weight();
+    options.kl_weight = vae.kl_weight();
+    options.adaptive_structure_weight = vae.adaptive_structure_weight();
+    options.batch_mean_over_voxels = config_.gradient().batch_mean_over_voxels();
+    if (vae.has_kl_anneal()) {
+      const KlAnneal& anneal = vae.kl_anneal();
+      const double progress = static_cast<double>(step - anneal.start_step()) /
+                              static_cast<double>(std::max<int64_t>(1, anneal.end_step() - anneal.start_step()));
+      options.kl_weight =
+          anneal.weight_min() + (anneal.weight_max() - anneal.weight_min()) * std::clamp(progress, 0.0, 1.0);
+    }
+    return options;
+  }
+
+  const Experiment config_;
+  const at::ScalarType dtype_;
+  const at::Device device_;
+  const VoxelVaeNetwork vae_;
+};
+
+}  // namespace
+
+VoxelVaeOptions VoxelVaeOptionsOf(const Experiment& experiment) {
+  const VoxelVae& vae = experiment.voxel_vae();
+  VoxelVaeOptions options;
+  options.num_semantic = vae.num_semantic();
+  options.dim_semantic = vae.dim_semantic();
+  options.encoder_channels = vae.encoder_channels();
+  options.base_channels = vae.base_channels();
+  options.num_levels = vae.num_levels();
+  options.pool_height_levels.assign(vae.pool_height_levels().begin(), vae.pool_height_levels().end());
+  std::copy(vae.neck_half_extent().begin(), vae.neck_half_extent().end(), options.neck_half_extent.begin());
+  options.latent_cut_ratio = vae.latent_cut_ratio();
+  options.norm_groups = vae.norm_groups();
+  options.voxel_size = experiment.data().voxel_size();
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Task>> MakeVoxelVaeTask(const Experiment& experiment, at::ScalarType dtype,
+                                                       at::Device device) {
+  if (!device.is_cpu()) {
+    return ConfigError("the voxel VAE has no kernels for a GPU in this version; start it with --device cpu");
+  }
+  return std::unique_ptr<Task>(std::make_unique<VoxelVaeTask>(experiment, dtype, device));
+}
+
+}  // namespace cubist

@@ -1,0 +1,77 @@
+// The program that trains: checks what it is told, prepares data and folder, and starts one train_worker a
+// rank. Links no LibTorch, so that flags, help and errors answer at once.
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/command_line.h"
+#include "base/status.h"
+#include "configs/explain.h"
+#include "tools/training/launch/run_preparation.h"
+#include "tools/training/launch/train_flags.h"
+#include "tools/training/launch/worker_location.h"
+
+namespace cubist {
+namespace {
+
+// Prints what --print_config or --explain asks for.
+absl::StatusOr<int> Inform(const TrainFlags& flags, const ValidatedExperiment* experiment) {
+  if (flags.explain.has_value()) {
+    ASSIGN_OR_RETURN(const std::string text, Explain(experiment, *flags.explain));
+    std::fputs(text.c_str(), stdout);
+  } else {
+    std::fputs(experiment->CanonicalText().c_str(), stdout);
+    std::fprintf(stderr, "config hash: %s\n", experiment->Hash().c_str());
+  }
+  return 0;
+}
+
+// Runs the workers and returns the exit code.
+absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                          const absl::StatusOr<std::string>& worker) {
+  ASSIGN_OR_RETURN(const std::string device, ChooseDevice(flags, experiment));
+  ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
+  RETURN_IF_ERROR(worker.status());
+  ASSIGN_OR_RETURN(const std::string path, RunFolderOf(flags, experiment, plan));
+  ASSIGN_OR_RETURN(const std::string description, DescribeRun(experiment, plan, *worker, device, path));
+  if (flags.dry_run) {
+    std::fputs(description.c_str(), stdout);
+    return 0;
+  }
+  const std::atomic<bool>* stop = StopOnSignals();
+  ASSIGN_OR_RETURN(const PreparedRun run, PrepareRunFolder(SystemFileOps(), path, plan));
+  RETURN_IF_ERROR(PrepareData(SystemFileOps(), experiment, stop));
+  ASSIGN_OR_RETURN(const std::vector<WorkerCommand> workers,
+                   WorkerCommands(flags, experiment, plan, run.folder, *worker, device));
+  if (stop->load()) return PreemptedError("stopped before the first step; start it again to go on");
+  const absl::StatusOr<int> code = RunWorkers(workers);
+  if (plan.has_rank_zero()) std::printf("run folder: %s\n", path.c_str());
+  return code;
+}
+
+absl::StatusOr<int> Run(int argc, char** argv) {
+  ASSIGN_OR_RETURN(const TrainFlags flags, ParseTrainFlags(argc, argv));
+  if (!flags.help.empty()) {
+    std::fputs(flags.help.c_str(), stdout);
+    return 0;
+  }
+  // Before the folder changes: argv[0] and RUNFILES_DIR may be relative.
+  const auto program = ProgramPath();
+  const auto worker = program.ok() ? FindWorker(*program, argv[0], CurrentEnvironment()) : program;
+  // `bazel run` starts us elsewhere; paths, those in configs included, mean the folder the user stands in.
+  if (const std::string folder = ResolvePath("."); chdir(folder.c_str()) != 0) {
+    return ConfigError("cannot enter the folder " + folder + " that BUILD_WORKING_DIRECTORY names");
+  }
+  if (flags.config.empty()) return Inform(flags, nullptr);
+  ASSIGN_OR_RETURN(const ValidatedExperiment experiment, LoadExperimentOf(flags));
+  if (flags.explain.has_value() || flags.print_config) return Inform(flags, &experiment);
+  return Train(flags, experiment, worker);
+}
+
+}  // namespace
+}  // namespace cubist
+
+int main(int argc, char** argv) {
+  const absl::StatusOr<int> code = cubist::Run(argc, argv);
+  return code.ok() ? *code : cubist::FinishProgram("train", code.status());
+}

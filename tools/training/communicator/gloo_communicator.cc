@@ -1,0 +1,339 @@
+// The only source that includes Gloo's headers: those of the distribution are older than the code in
+// LibTorch, and only what c10d itself exports may be called.
+#include "tools/training/communicator/gloo_communicator.h"
+
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <thread>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status.h"
+
+namespace cubist {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// How long an operation runs before the store is asked whether some rank has failed.
+constexpr milliseconds kSlice(500);
+// How long a failed rank waits for the others to say where they stand: several slices.
+constexpr milliseconds kGrace(2500);
+constexpr milliseconds kPoll(50);
+
+constexpr char kFailedKey[] = "failed";
+
+std::string JoinedKey(int rank) { return absl::StrCat("joined/", rank); }
+std::string StandKey(int rank) { return absl::StrCat("stand/", rank); }
+std::string ReadKey(int rank) { return absl::StrCat("read/", rank); }
+
+// The first line of an exception of LibTorch; the rest is a C++ backtrace.
+std::string FirstLine(const std::exception& error) {
+  const std::string text = error.what();
+  return text.substr(0, text.find('\n'));
+}
+
+// The store with its exceptions (the server may be gone) turned into "no".
+class SafeStore {
+ public:
+  explicit SafeStore(c10::intrusive_ptr<c10d::Store> store) : store_(std::move(store)) {}
+
+  bool Has(const std::string& key) {
+    try {
+      return reachable_ && store_->check({key});
+    } catch (const std::exception&) {
+      return reachable_ = false;
+    }
+  }
+  void Set(const std::string& key, const std::string& value) {
+    try {
+      if (reachable_) store_->set(key, value);
+    } catch (const std::exception&) {
+      reachable_ = false;
+    }
+  }
+  // The value of a key that is there; empty if the store is gone.
+  std::string Get(const std::string& key) {
+    try {
+      return reachable_ ? store_->get_to_str(key) : std::string();
+    } catch (const std::exception&) {
+      reachable_ = false;
+      return std::string();
+    }
+  }
+  bool reachable() const { return reachable_; }
+  c10::intrusive_ptr<c10d::Store> store() const { return store_; }
+
+ private:
+  c10::intrusive_ptr<c10d::Store> store_;
+  bool reachable_ = true;
+};
+
+// Polls until `done(rank)` holds for all ranks in the list or the time is over; returns the others.
+std::vector<int> WaitForRanks(std::vector<int> ranks, Clock::time_point until, const std::function<bool(int)>& done) {
+  while (true) {
+    ranks.erase(std::remove_if(ranks.begin(), ranks.end(), done), ranks.end());
+    if (ranks.empty() || Clock::now() >= until) return ranks;
+    std::this_thread::sleep_for(kPoll);
+  }
+}
+
+std::vector<int> OtherRanks(int rank, int world_size) {
+  std::vector<int> others;
+  for (int other = 0; other < world_size; ++other) {
+    if (other != rank) others.push_back(other);
+  }
+  return others;
+}
+
+class GlooCommunicator : public Communicator {
+ public:
+  GlooCommunicator(const GlooOptions& options, SafeStore store, c10::intrusive_ptr<c10d::Backend> group)
+      : options_(options), store_(std::move(store)), group_(std::move(group)) {}
+
+  ~GlooCommunicator() override {
+    // The destructor of a group waits for its threads, which a lost peer keeps waiting in turn.
+    if (!failure_.ok()) (void)group_.release();
+  }
+
+  int rank() const override { return options_.rank; }
+  int world_size() const override { return options_.world_size; }
+
+  absl::Status AllReduceSum(const at::Tensor& tensor) override {
+    return AllReduce("all-reduce (sum)", tensor, Reduction::kSum, c10d::ReduceOp::SUM);
+  }
+  absl::Status AllReduceMin(const at::Tensor& tensor) override {
+    return AllReduce("all-reduce (min)", tensor, Reduction::kMin, c10d::ReduceOp::MIN);
+  }
+  absl::Status AllReduceMax(const at::Tensor& tensor) override {
+    return AllReduce("all-reduce (max)", tensor, Reduction::kMax, c10d::ReduceOp::MAX);
+  }
+
+  absl::Status ReduceScatterSum(const at::Tensor& input, const at::Tensor& output) override {
+    RETURN_IF_ERROR(CheckReduceScatter(input, output, world_size()));
+    if (output.numel() == 0) return failure_;
+    return Run("reduce-scatter", [&]() {
+      at::Tensor flat_output = output.view(-1);
+      at::Tensor flat_input = input.view(-1);
+      return group_->_reduce_scatter_base(flat_output, flat_input);
+    });
+  }
+
+  absl::Status AllGather(const at::Tensor& input, const at::Tensor& output) override {
+    RETURN_IF_ERROR(CheckAllGather(input, output, world_size()));
+    if (input.numel() == 0) return failure_;
+    return Run("all-gather", [&]() {
+      at::Tensor input_bytes = Bytes(input);
+      at::Tensor output_bytes = Bytes(output);
+      return group_->_allgather_base(output_bytes, input_bytes);
+    });
+  }
+
+  absl::Status Broadcast(const at::Tensor& tensor, int root) override {
+    RETURN_IF_ERROR(CheckBroadcast(tensor, root, world_size()));
+    if (tensor.numel() == 0) return failure_;
+    return Run(absl::StrCat("broadcast from rank ", root), [&]() {
+      std::vector<at::Tensor> tensors{Bytes(tensor)};
+      c10d::BroadcastOptions broadcast_options;
+      broadcast_options.rootRank = root;
+      return group_->broadcast(tensors, broadcast_options);
+    });
+  }
+
+  absl::Status Barrier() override {
+    return Run("barrier", [&]() {
+      // A sum that all ranks take part in; c10d's own barrier sends the same messages.
+      std::vector<at::Tensor> tensors{at::zeros({1}, at::kInt)};
+      return group_->allreduce(tensors);
+    });
+  }
+
+  void Abort(std::string_view reason) override {
+    if (!failure_.ok()) return;
+    failure_ = PeerLostError(absl::StrCat("rank ", rank(), " left: ", std::string(reason)));
+    store_.Set(StandKey(rank()), absl::StrCat("left: ", std::string(reason)));
+    store_.Set(kFailedKey, absl::StrCat(rank()));
+    LetOthersRead();
+  }
+
+ private:
+  using Work = c10::intrusive_ptr<c10d::Work>;
+
+  static at::Tensor Bytes(const at::Tensor& tensor) { return tensor.view(-1).view(at::kByte); }
+
+  absl::Status AllReduce(const char* operation, const at::Tensor& tensor, Reduction reduction,
+                         c10d::ReduceOp::RedOpType reduce_operation) {
+    RETURN_IF_ERROR(CheckReducible(tensor, reduction));
+    if (tensor.numel() == 0) return failure_;
+    return Run(operation, [&]() {
+      // A bool is a byte of 0 or 1, whose order is that of the truth values.
+      std::vector<at::Tensor> tensors{tensor.scalar_type() == at::kBool ? Bytes(tensor) : tensor};
+      c10d::AllreduceOptions all_reduce_options;
+      all_reduce_options.reduceOp = reduce_operation;
+      return group_->allreduce(tensors, all_reduce_options);
+    });
+  }
+
+  absl::Status Run(const std::string& operation, const std::function<Work()>& start) {
+    RETURN_IF_ERROR(failure_);
+    ++sequence_;
+    const Clock::time_point deadline = Clock::now() + options_.deadline;
+    std::string cause;
+    try {
+      const Work work = start();
+      while (!WaitSlice(*work, deadline)) {
+        if (store_.Has(kFailedKey)) {
+          cause = "another rank failed";
+        } else if (Clock::now() >= deadline) {
+          cause = absl::StrCat("not done after ", options_.deadline.count(), " ms");
+        }
+        if (!cause.empty()) break;
+      }
+      if (cause.empty()) return absl::OkStatus();
+    } catch (const std::exception& error) {
+      cause = FirstLine(error);
+    }
+    failure_ = Fail(operation, cause);
+    return failure_;
+  }
+
+  // Waits a slice or until the deadline. True: done. False: still running. Throws what the operation threw.
+  static bool WaitSlice(c10d::Work& work, Clock::time_point deadline) {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
+    try {
+      // Zero would mean "for ever".
+      return work.wait(std::clamp(left, milliseconds(1), kSlice));
+    } catch (const std::exception&) {
+      if (!work.isCompleted()) return false;
+      if (work.isSuccess()) return true;
+      throw;
+    }
+  }
+
+  absl::Status Fail(const std::string& operation, const std::string& cause) {
+    store_.Set(StandKey(rank()), absl::StrCat("in ", operation, " #", sequence_));
+    store_.Set(kFailedKey, absl::StrCat(rank()));
+    const std::vector<int> missing =
+        WaitForRanks(OtherRanks(rank(), world_size()), Clock::now() + kGrace,
+                     [this](int other) { return !store_.reachable() || store_.Has(StandKey(other)); });
+    std::string message =
+        absl::StrCat("rank ", rank(), " of ", world_size(), ": ", operation, " #", sequence_, " failed: ", cause);
+    if (!missing.empty() && store_.reachable()) {
+      absl::StrAppend(&message, "; no answer from rank ", absl::StrJoin(missing, ", "));
+    }
+    for (int other : OtherRanks(rank(), world_size())) {
+      if (std::find(missing.begin(), missing.end(), other) != missing.end() || !store_.Has(StandKey(other))) continue;
+      const std::string stand = store_.Get(StandKey(other));
+      if (!stand.empty() && stand != absl::StrCat("in ", operation, " #", sequence_)) {
+        absl::StrAppend(&message, "; rank ", other, " ", stand);
+      }
+    }
+    if (!store_.reachable()) {
+      absl::StrAppend(&message, options_.store_is_external ? "; the store at " : "; no answer from rank 0 at ",
+                      options_.master_address, ":", options_.master_port);
+    }
+    absl::StrAppend(&message,
+                    ". Look at the log of that rank; a run that is started again resumes from its latest "
+                    "checkpoint.");
+    LetOthersRead();
+    return PeerLostError(message);
+  }
+
+  // Rank 0 takes the store with it when it ends.
+  void LetOthersRead() {
+    store_.Set(ReadKey(rank()), "1");
+    if (rank() != 0 || options_.store_is_external) return;
+    std::vector<int> reporting;
+    const Clock::time_point until = Clock::now() + kGrace;
+    WaitForRanks(OtherRanks(0, world_size()), until,
+                 [this](int other) { return store_.Has(ReadKey(other)) || !store_.reachable(); });
+  }
+
+  const GlooOptions options_;
+  SafeStore store_;
+  c10::intrusive_ptr<c10d::Backend> group_;
+  int64_t sequence_ = 0;  // of the operation that runs or ran last
+  absl::Status failure_;
+};
+
+// The network device: the one that GLOO_SOCKET_IFNAME names, the loopback if the master is there, else
+// the one that this host's name resolves to.
+c10d::ProcessGroupGloo::Options& AddDevice(c10d::ProcessGroupGloo::Options& options, const std::string& master) {
+  using Group = c10d::ProcessGroupGloo;
+  if (const char* interface = std::getenv("GLOO_SOCKET_IFNAME"); interface != nullptr && *interface != '\0') {
+    options.devices.push_back(Group::createDeviceForInterface(interface));
+  } else if (master == "localhost" || master.rfind("127.", 0) == 0) {
+    options.devices.push_back(Group::createDeviceForHostname("127.0.0.1"));
+  } else {
+    options.devices.push_back(Group::createDefaultDevice());
+  }
+  return options;
+}
+
+absl::Status CheckOptions(const GlooOptions& options) {
+  if (options.world_size < 1 || options.rank < 0 || options.rank >= options.world_size) {
+    return ConfigError(absl::StrCat("rank ", options.rank, " in a world of ", options.world_size));
+  }
+  if (options.master_address.empty() || options.master_port < 1 || options.master_port > 65535) {
+    return ConfigError(absl::StrCat("the ranks cannot meet at '", options.master_address, ":", options.master_port,
+                                    "': set MASTER_ADDR and MASTER_PORT"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(const GlooOptions& options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  const std::string place = absl::StrCat("rank ", options.rank, " of ", options.world_size, " at ",
+                                         options.master_address, ":", options.master_port);
+  const Clock::time_point deadline = Clock::now() + options.deadline;
+  try {
+    c10d::TCPStoreOptions store_options;
+    store_options.port = static_cast<uint16_t>(options.master_port);
+    store_options.isServer = options.rank == 0 && !options.store_is_external;
+    store_options.waitWorkers = false;
+    store_options.timeout = options.deadline;
+    if (store_options.isServer && options.listen_descriptor >= 0) {
+      store_options.masterListenFd = options.listen_descriptor;
+    }
+    SafeStore store(c10::make_intrusive<c10d::PrefixStore>(
+        absl::StrCat("cubist/", options.session),
+        c10::make_intrusive<c10d::TCPStore>(options.master_address, store_options)));
+
+    store.store()->set(JoinedKey(options.rank), "1");
+    bool stop = false;
+    const std::vector<int> absent =
+        WaitForRanks(OtherRanks(options.rank, options.world_size), deadline, [&](int other) {
+          stop = stop || (options.stop_requested && options.stop_requested());
+          return stop || !store.reachable() || store.Has(JoinedKey(other));
+        });
+    if (stop) return PreemptedError(absl::StrCat(place, ": stopped before all ranks had come"));
+    if (!absent.empty() || !store.reachable()) {
+      return PeerLostError(
+          absl::StrCat(place, ": ", store.reachable() ? absl::StrCat("rank ", absl::StrJoin(absent, ", ")) : "rank 0",
+                       " did not come within ", options.deadline.count(), " ms. Look at its log."));
+    }
+
+    auto group_options = c10d::ProcessGroupGloo::Options::create(options.deadline);
+    AddDevice(*group_options, options.master_address);
+    c10::intrusive_ptr<c10d::Backend> group =
+        c10::make_intrusive<c10d::ProcessGroupGloo>(store.store(), options.rank, options.world_size, group_options);
+    return std::make_unique<GlooCommunicator>(options, std::move(store), std::move(group));
+  } catch (const std::exception& error) {
+    return PeerLostError(absl::StrCat(place, ": cannot meet the other ranks: ", FirstLine(error)));
+  }
+}
+
+}  // namespace cubist

@@ -1,0 +1,167 @@
+#include "tools/training/launch/run_preparation.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/command_line.h"
+#include "base/progress_bar.h"
+#include "base/status.h"
+#include "data_process/synthesis/synthesis.h"
+
+namespace cubist {
+namespace {
+
+// A file in memory with this text; every process that inherits the descriptor can open
+// /proc/self/fd/<descriptor> and read it from the start.
+absl::StatusOr<int> FileInMemory(const std::string& text) {
+  const int descriptor = memfd_create("config.textproto", MFD_CLOEXEC);
+  if (descriptor < 0) return InternalError(absl::StrCat("memfd_create: ", ErrnoText(errno)));
+  for (size_t written = 0; written < text.size();) {
+    const ssize_t count = write(descriptor, text.data() + written, text.size() - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      const std::string reason = ErrnoText(errno);
+      close(descriptor);
+      return InternalError(absl::StrCat("cannot hand the config to the workers: ", reason));
+    }
+    written += static_cast<size_t>(count);
+  }
+  return descriptor;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment) {
+  if (flags.device == "cuda") {
+    return ConfigError("--device cuda: this version trains on the CPU only; leave --device out or use --device cpu");
+  }
+  if (experiment.proto().logging().logger_type() == WANDB) {
+    return ConfigError(absl::StrCat("logging.logger_type is WANDB (", experiment.OriginOf("logging.logger_type"),
+                                    "), which this version cannot do yet: use --logger_type none; metrics.jsonl and "
+                                    "TensorBoard events are always written"));
+  }
+  return std::string("cpu");
+}
+
+absl::StatusOr<bool> MustSynthesize(const ValidatedExperiment& experiment) {
+  const Data& data = experiment.proto().data();
+  struct stat info;
+  if (stat(data.data_root().c_str(), &info) == 0) {
+    if (S_ISDIR(info.st_mode)) return false;
+    return DataError(absl::StrCat("the data folder ", data.data_root(), " is not a folder"));
+  }
+  const int error = errno;
+  const std::string origin = absl::StrCat("data.data_root: ", experiment.OriginOf("data.data_root"));
+  if (error != ENOENT) {
+    return DataError(
+        absl::StrCat("cannot look at the data folder ", data.data_root(), " (", origin, "): ", ErrnoText(error)));
+  }
+  if (data.has_synthesize()) return true;
+  return DataError(absl::StrCat("the data folder ", data.data_root(), " does not exist (", origin,
+                                "): name another with --data_root, or make scenes there with //data_process:"
+                                "synthesize_scenes"));
+}
+
+absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, const std::atomic<bool>* stop) {
+  ASSIGN_OR_RETURN(const bool must_synthesize, MustSynthesize(experiment));
+  if (!must_synthesize) return absl::OkStatus();
+  const Data& data = experiment.proto().data();
+  std::fprintf(stderr, "train: %s does not exist: making %d scenes there\n", data.data_root().c_str(),
+               data.synthesize().clips());
+  std::unique_ptr<ProgressBar> bar;
+  const auto show = [&bar](int64_t done, int64_t total) {
+    if (bar == nullptr) bar = std::make_unique<ProgressBar>("synthesizing scenes", total, StandardErrorIsTerminal());
+    bar->Update(done);
+  };
+  const auto report = SynthesizeScenes(ops, data.data_root(), data.synthesize(), show, stop);
+  if (bar != nullptr) report.ok() ? bar->Finish() : bar->Abandon();
+  return report.status();
+}
+
+absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                        const RankPlan& plan) {
+  if (flags.fresh && !plan.starts_all_ranks()) {
+    return ConfigError(
+        "--fresh numbers the run's folder, and several processes start this run: name a new folder with --run_dir "
+        "instead");
+  }
+  std::string base = flags.run_dir;
+  if (base.empty()) {
+    ASSIGN_OR_RETURN(base, RunFolderFor("runs", flags.run_name.empty() ? experiment.proto().name() : flags.run_name));
+  }
+  return ChooseRunFolder(base, flags.fresh);
+}
+
+absl::StatusOr<std::string> DescribeRun(const ValidatedExperiment& experiment, const RankPlan& plan,
+                                        const std::string& worker, const std::string& device,
+                                        const std::string& run_folder) {
+  ASSIGN_OR_RETURN(const bool must_synthesize, MustSynthesize(experiment));
+  return absl::StrCat("would start ", plan.local_ranks, " of ", plan.world_size, " ranks, from rank ", plan.first_rank,
+                      ", on the ", device, " with ", worker, "\ndata: ", experiment.proto().data().data_root(),
+                      must_synthesize ? " (would be synthesized)" : "", "\nrun folder: ", run_folder, "\n");
+}
+
+absl::StatusOr<PreparedRun> PrepareRunFolder(FileOps& ops, const std::string& path, const RankPlan& plan) {
+  ASSIGN_OR_RETURN(RunFolder folder, RunFolder::Create(ops, path));
+  std::unique_ptr<RunLock> lock;
+  if (plan.has_rank_zero()) {
+    ASSIGN_OR_RETURN(lock, RunLock::Acquire(folder.lock_path()));
+    RETURN_IF_ERROR(lock->ShareWithChildren());
+    if (!lock->stale_holder().empty()) {
+      std::fprintf(stderr, "train: the last run in %s was killed (%s); going on from its latest checkpoint\n",
+                   path.c_str(), lock->stale_holder().c_str());
+    }
+  }
+  return PreparedRun{std::move(folder), std::move(lock)};
+}
+
+absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flags,
+                                                          const ValidatedExperiment& experiment, const RankPlan& plan,
+                                                          const RunFolder& folder, const std::string& worker,
+                                                          const std::string& device) {
+  ASSIGN_OR_RETURN(const int config, FileInMemory(experiment.CanonicalText()));
+  WorkerPlace place;
+  place.world_size = plan.world_size;
+  place.local_world_size = plan.local_world_size;
+  place.master_address = plan.master_address;
+  place.master_port = plan.master_port;
+  place.store_is_external = plan.store_is_external;
+  place.session = plan.session;
+  int listening = -1;
+  if (plan.starts_all_ranks() && plan.world_size > 1 && plan.master_port == 0) {
+    ASSIGN_OR_RETURN(const ListeningSocket socket, ListenOnLoopback());
+    listening = socket.descriptor;
+    place.master_port = socket.port;
+  }
+
+  std::vector<WorkerCommand> commands;
+  for (int i = 0; i < plan.local_ranks; ++i) {
+    WorkerCommand command;
+    command.rank = place.rank = plan.first_rank + i;
+    place.local_rank = plan.first_local_rank + i;
+    place.listen_descriptor = place.rank == 0 ? listening : -1;
+    command.arguments = {worker, absl::StrCat("--config=/proc/self/fd/", config),
+                         absl::StrCat("--run_dir=", folder.path()), absl::StrCat("--device=", device)};
+    if (!flags.init_from.empty()) command.arguments.push_back(absl::StrCat("--init_from=", flags.init_from));
+    if (!flags.resume_from.empty()) command.arguments.push_back(absl::StrCat("--resume_from=", flags.resume_from));
+    if (flags.allow_fallback) command.arguments.push_back("--allow_fallback");
+    if (flags.preflight) command.arguments.push_back("--preflight");
+    command.environment = WorkerEnvironment(place);
+    // c10d warns about loopback addresses without a name and the like, with a backtrace each.
+    if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) command.environment.push_back("TORCH_CPP_LOG_LEVEL=ERROR");
+    command.inherited_descriptors = {config};
+    if (place.listen_descriptor >= 0) command.inherited_descriptors.push_back(listening);
+    if (place.rank != 0) command.output_path = absl::StrCat(folder.logs_path(), "/rank-", place.rank, ".log");
+    commands.push_back(std::move(command));
+  }
+  return commands;
+}
+
+}  // namespace cubist

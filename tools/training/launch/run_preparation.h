@@ -1,0 +1,64 @@
+// What the front does before workers start: data that is there, a folder for the run, and the commands of
+// the workers.
+#ifndef CUBIST_TOOLS_TRAINING_LAUNCH_RUN_PREPARATION_H_
+#define CUBIST_TOOLS_TRAINING_LAUNCH_RUN_PREPARATION_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/file_ops.h"
+#include "configs/loader.h"
+#include "tools/training/checkpoint/run_folder.h"
+#include "tools/training/checkpoint/run_lock.h"
+#include "tools/training/launch/launcher.h"
+#include "tools/training/launch/rendezvous_environment.h"
+#include "tools/training/launch/train_flags.h"
+
+namespace cubist {
+
+// "cpu" or "cuda", where the run is to go. ConfigError for what a user may ask for and this version cannot do:
+// --device cuda, and the logger WANDB.
+absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment);
+
+// Whether data.data_root has to be synthesized first. DataError when it does not exist and the config has no
+// data.synthesize, or when it is no folder.
+absl::StatusOr<bool> MustSynthesize(const ValidatedExperiment& experiment);
+
+// Makes the data if it must be, with progress on stderr. Errors: of MustSynthesize() and SynthesizeScenes().
+absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, const std::atomic<bool>* stop);
+
+// The folder of this run: --run_dir, else runs/ and the run's name; with --fresh the next number of it.
+// ConfigError for a name that is none, or for --fresh when other nodes start ranks of this run too.
+absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                        const RankPlan& plan);
+
+// What --dry_run says: ranks, worker, data and folder of the run that would start. Errors: of MustSynthesize().
+absl::StatusOr<std::string> DescribeRun(const ValidatedExperiment& experiment, const RankPlan& plan,
+                                        const std::string& worker, const std::string& device,
+                                        const std::string& run_folder);
+
+// A run whose folder exists and, if rank 0 starts here, is locked for it.
+struct PreparedRun {
+  RunFolder folder;
+  std::unique_ptr<RunLock> lock;
+};
+absl::StatusOr<PreparedRun> PrepareRunFolder(FileOps& ops, const std::string& path, const RankPlan& plan);
+
+// The workers that this call starts, with the sockets and the config that they inherit. A worker's command line:
+//   train_worker --config=PATH --run_dir=DIR --device=cpu|cuda [--init_from=REF] [--resume_from=REF]
+//                [--allow_fallback] [--preflight]
+// PATH is a file in memory with the canonical config; who writes <run>/config.textproto is rank 0, once it has
+// found that the run may go on with it. Rank and rendezvous are in the environment: see ReadWorkerPlace().
+// Rank 0 writes to this process's output, other ranks to <run>/logs/rank-N.log.
+absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flags,
+                                                          const ValidatedExperiment& experiment, const RankPlan& plan,
+                                                          const RunFolder& folder, const std::string& worker,
+                                                          const std::string& device);
+
+}  // namespace cubist
+
+#endif  // CUBIST_TOOLS_TRAINING_LAUNCH_RUN_PREPARATION_H_

@@ -1,0 +1,83 @@
+// Micro-batches of one rank, in order, made ahead on loader threads.
+#ifndef CUBIST_TOOLS_TRAINING_LOOP_BATCH_SOURCE_H_
+#define CUBIST_TOOLS_TRAINING_LOOP_BATCH_SOURCE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "configs/proto/experiment.pb.h"
+#include "data_process/scenes/clip_index.h"
+#include "data_process/scenes/prefetcher.h"
+#include "data_process/scenes/sampler.h"
+#include "data_process/scenes/scene_reader.h"
+#include "tools/tasks/task.h"
+
+namespace cubist {
+
+// How a step's samples are shared out: micro-batch a of rank r of a step takes `per_gpu` draws, from
+// (a * world_size + r) * per_gpu on. A step consumes the same draws whatever the number of ranks.
+struct BatchShape {
+  int64_t per_gpu = 1;
+  int64_t accumulate = 1;
+  int rank = 0;
+  int world_size = 1;
+
+  int64_t global() const { return per_gpu * accumulate * world_size; }
+  int64_t of_rank() const { return per_gpu * accumulate; }
+};
+
+// `batch`: of a validated config. ConfigError when batch.global is no multiple of per_gpu * world_size.
+absl::StatusOr<BatchShape> MakeBatchShape(const Batch& batch, int rank, int world_size);
+
+// A finite or endless row of batches; Next() is called by one thread.
+class BatchSource {
+ public:
+  using Stream = Prefetcher<std::shared_ptr<TaskBatch>>;
+  BatchSource(const Stream::Options& options, Stream::Produce produce) : stream_(options, std::move(produce)) {}
+
+  // The next batch; empty when `stop` came true before it was ready. Errors: DataErrors of the reader.
+  absl::StatusOr<std::shared_ptr<TaskBatch>> Next(const std::function<bool()>& stop);
+  double waited_seconds() const { return stream_.waited_seconds(); }
+
+ private:
+  Stream stream_;
+};
+
+// The data of a run, for training and for validation.
+class RunData {
+ public:
+  // `experiment` is validated and outlives this object, as `task` does.
+  static absl::StatusOr<std::unique_ptr<RunData>> Open(const Experiment& experiment, const Task& task,
+                                                       const BatchShape& shape);
+
+  const ClipIndex& clips() const { return clips_; }
+  uint64_t samples_per_epoch() const { return sampler_.samples_per_epoch(); }
+  int64_t validation_samples() const { return static_cast<int64_t>(validation_.size()); }
+
+  // Micro-batches of this rank from the step that starts at draw `samples_consumed`.
+  std::unique_ptr<BatchSource> Training(uint64_t samples_consumed) const;
+  // This rank's part of the validation samples: every world_size-th, from `rank` on.
+  std::unique_ptr<BatchSource> Validation() const;
+  int64_t validation_batches() const;
+
+ private:
+  RunData(const Experiment& experiment, const Task& task, const BatchShape& shape, ClipIndex clips,
+          TrainingSampler sampler, std::unique_ptr<SceneReader> reader);
+  absl::StatusOr<std::shared_ptr<TaskBatch>> Make(const std::vector<SceneDraw>& draws, bool training) const;
+
+  const Experiment& experiment_;
+  const Task& task_;
+  const BatchShape shape_;
+  ClipIndex clips_;
+  TrainingSampler sampler_;
+  std::unique_ptr<SceneReader> reader_;
+  std::vector<SceneDraw> validation_;  // of all ranks
+};
+
+}  // namespace cubist
+
+#endif  // CUBIST_TOOLS_TRAINING_LOOP_BATCH_SOURCE_H_
