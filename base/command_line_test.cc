@@ -12,9 +12,9 @@ namespace cubist {
 namespace {
 
 TEST(ResolvePathTest, RelativePathsComeFromTheUsersFolder) {
-  setenv("BUILD_WORKING_DIRECTORY", "/home/user/work", 1);
-  EXPECT_EQ(ResolvePath("data"), "/home/user/work/data");
-  EXPECT_EQ(ResolvePath("./data/"), "/home/user/work/data");
+  setenv("BUILD_WORKING_DIRECTORY", "/home/user/project", 1);
+  EXPECT_EQ(ResolvePath("data"), "/home/user/project/data");
+  EXPECT_EQ(ResolvePath("./data/"), "/home/user/project/data");
   EXPECT_EQ(ResolvePath("../other/x.json"), "/home/user/other/x.json");
   EXPECT_EQ(ResolvePath("/absolute/./path//"), "/absolute/path");
   EXPECT_EQ(ResolvePath("/"), "/");

@@ -69,7 +69,7 @@ expect_in "${stdout}" "train configs/quickstart/vae.textproto --gpus 2 --device 
 
 name="flags that are wrong"
 for arguments in "" "--no_such_flag" "small.textproto --gpus 0" "small.textproto --gpus x" \
-  "small.textproto --device tpu" "small.textproto --device cuda" "small.textproto --logger_type csv" \
+  "small.textproto --preflight" "small.textproto --device tpu" "small.textproto --device cuda" "small.textproto --logger_type csv" \
   "small.textproto --logger_type wandb" "absent.textproto" "small.textproto second.textproto" \
   "small.textproto --max_steps -1" "small.textproto --set" "small.textproto --set no.such=1" \
   "small.textproto --wname a/b" "small.textproto --init_from a --resume_from b"; do

@@ -1,5 +1,6 @@
 // One rank of a training run. Started by `train`, which has checked the config, locked the run folder and
 // chosen this rank's place (environment variables CUBIST_*); by hand it is a world of its own.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -29,11 +30,13 @@ absl::StatusOr<std::unique_ptr<Communicator>> Connect(const WorkerPlace& place) 
   options.store_is_external = place.store_is_external;
   options.listen_descriptor = place.listen_descriptor;
   options.session = place.session;
+  options.stop_requested = [] { return StopRequested(); };
   return ConnectGloo(options);
 }
 
-absl::Status Work(const std::string& config, const RunOptions& options) {
+absl::Status Work(const std::string& config, RunOptions options) {
   ASSIGN_OR_RETURN(const WorkerPlace place, ReadWorkerPlace(CurrentEnvironment()));
+  options.local_world_size = place.local_world_size;
   ASSIGN_OR_RETURN(const ValidatedExperiment experiment, LoadExperiment(config));
   if (options.device != "cpu") {
     return ConfigError("this version trains on CPUs only; start it with --device cpu");
@@ -50,6 +53,8 @@ absl::Status Work(const std::string& config, const RunOptions& options) {
 
 int main(int argc, char** argv) {
   cubist::InstallStopSignalHandlers();
+  // A limit on file sizes then fails the save by name instead of killing the rank.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app("One rank of a training run; use `train`, which starts it.");
   std::string config;
   cubist::RunOptions options;

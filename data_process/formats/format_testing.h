@@ -2,6 +2,7 @@
 #ifndef CUBIST_DATA_PROCESS_FORMATS_FORMAT_TESTING_H_
 #define CUBIST_DATA_PROCESS_FORMATS_FORMAT_TESTING_H_
 
+#include <cstdio>
 #include <fstream>
 #include <initializer_list>
 #include <string>
@@ -28,7 +29,8 @@ inline std::string ReadFixture(const std::string& name) {
 // Writes a file into the test's own folder and returns its path.
 inline std::string WriteTemporary(const std::string& name, std::string_view bytes) {
   const std::string path = ::testing::TempDir() + "/" + name;
-  // Without syncing: some tests write thousands of files.
+  // Without syncing, and as a new file (some file systems sync what is written over): some tests write thousands.
+  std::remove(path.c_str());
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.close();

@@ -92,6 +92,34 @@ TEST(NpzTest, ZipBombsAreRefusedBeforeUnpacking) {
   EXPECT_EQ(ExitCodeOf(ParseStatus(bytes)), ExitCode::kData);
 }
 
+// The 64-bit end record can announce any number of entries; none of it may be believed before it is read.
+TEST(NpzTest, HugeEntryCountsAreRefused) {
+  const auto append = [](std::string& bytes, uint64_t value, int size) {
+    for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8 * i));
+  };
+  for (const uint64_t entries : {uint64_t{1} << 20, uint64_t{1} << 33, uint64_t{1} << 58, ~uint64_t{0}}) {
+    for (const uint64_t directory_size : {uint64_t{0}, entries * 46, ~uint64_t{0} >> 1}) {
+      std::string bytes = "PK\x06\x06";  // 64-bit end record (APPNOTE 4.3.14)
+      append(bytes, 44, 8);
+      append(bytes, 45 | 45 << 16, 4);
+      append(bytes, 0, 8);
+      append(bytes, entries, 8);
+      append(bytes, entries, 8);
+      append(bytes, directory_size, 8);
+      append(bytes, 0, 8);
+      bytes += "PK\x06\x07";  // its locator
+      append(bytes, 0, 4);
+      append(bytes, 0, 8);
+      append(bytes, 1, 4);
+      bytes += "PK\x05\x06";
+      append(bytes, 0, 4);
+      bytes += std::string(12, '\xff');
+      append(bytes, 0, 2);
+      EXPECT_EQ(ExitCodeOf(ParseStatus(bytes)), ExitCode::kData) << entries << " " << directory_size;
+    }
+  }
+}
+
 TEST(NpzTest, OddMembersAreRefused) {
   ZipWriter text(1);
   ASSERT_TRUE(text.Add("readme.txt", "hello").ok());

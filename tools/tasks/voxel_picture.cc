@@ -14,7 +14,7 @@ using Colour = std::array<uint8_t, 3>;
 
 constexpr Colour kBackground = {246, 247, 250};
 constexpr Colour kPanel = {255, 255, 255};
-constexpr int kPanelWidth = 620;  // pixels, about; each panel takes whole pixels a cell
+constexpr int kPanelWidth = 600;  // pixels, about; each panel takes whole pixels a cell
 constexpr int kMargin = 12;
 
 Colour Shade(const Colour& colour, double factor) {
@@ -82,13 +82,12 @@ std::vector<Cell> CellsInBox(const LabelledVoxels& voxels, const VoxelBox& box) 
 // Cubes in isometric projection, seen along (1, 1, -1): forward goes to the upper right.
 Image DrawCubes(std::vector<Cell> cells, const VoxelBox& box) {
   const int span = box.cells[0] + box.cells[1];
-  const int half = std::max(1, kPanelWidth / span);            // half the width of a cube
+  const int half = std::max(1, (kPanelWidth + span / 2) / span);     // half the width of a cube
   const int rise = std::max(1, half / 2), tall = std::max(1, half);  // a step back, and a cube's height
   Image image(span * rise + (box.cells[2] + 1) * tall + 2 * rise, span * half, kPanel);
   // Back to front.
-  std::stable_sort(cells.begin(), cells.end(), [](const Cell& a, const Cell& b) {
-    return a.i + a.j - a.k > b.i + b.j - b.k;
-  });
+  std::stable_sort(cells.begin(), cells.end(),
+                   [](const Cell& a, const Cell& b) { return a.i + a.j - a.k > b.i + b.j - b.k; });
   for (const Cell& cell : cells) {
     // The middle of the cube's near upper corner.
     const int x = (cell.i - cell.j + box.cells[1]) * half;
@@ -122,17 +121,22 @@ Image DrawBirdsEye(const std::vector<Cell>& cells, const VoxelBox& box) {
   return image;
 }
 
-// The slice whose coordinate on `axis` (0 or 1) is in the middle; z is up.
-Image DrawSlice(const std::vector<Cell>& cells, const VoxelBox& box, int axis) {
+// A slab of an eighth of the box around the middle of `axis` (0 or 1), seen from the side; z is up.
+Image DrawSlice(std::vector<Cell> cells, const VoxelBox& box, int axis) {
   const int across = 1 - axis;
   const int size = std::max(1, kPanelWidth / box.cells[across]);
+  const int middle = box.cells[axis] / 2, half = std::max(1, box.cells[axis] / 16);
   Image image(box.cells[2] * size, box.cells[across] * size, kPanel);
+  const auto depth = [axis](const Cell& cell) { return axis == 0 ? cell.i : cell.j; };
+  // Seen from behind and from the right: what is nearer is drawn last.
+  std::stable_sort(cells.begin(), cells.end(), [&](const Cell& a, const Cell& b) { return depth(a) > depth(b); });
   for (const Cell& cell : cells) {
-    const int index[2] = {cell.i, cell.j};
-    if (index[axis] != box.cells[axis] / 2) continue;
+    const int behind = depth(cell) - (middle - half);
+    if (behind < 0 || behind >= 2 * half) continue;
     // Across the street left is left; along it forward is right.
     const int column = across == 1 ? box.cells[1] - 1 - cell.j : cell.i;
-    image.FillRectangle((box.cells[2] - 1 - cell.k) * size, column * size, size, size, cell.colour);
+    image.FillRectangle((box.cells[2] - 1 - cell.k) * size, column * size, size, size,
+                        Shade(cell.colour, 1.05 - 0.35 * behind / (2 * half)));
   }
   return image;
 }

@@ -77,6 +77,15 @@ def torch_files():
     pathlib.Path("lightning.ckpt").write_bytes(buffer.getvalue())
 
 
+def check_ours():
+    """written_by_us.pth comes from FormatTorchZip (see torch_zip_test.cc): PyTorch must read it as it stands."""
+    ours = torch.load("written_by_us.pth", weights_only=True)
+    assert list(ours) == ["points", "semantics", "none"]
+    assert torch.equal(ours["points"], torch.arange(1, 7, dtype=torch.float32).reshape(2, 3))
+    assert torch.equal(ours["semantics"], torch.tensor([18, -1]))
+    assert ours["none"].shape == (0, 3) and ours["none"].dtype == torch.float64
+
+
 def npy_files():
     values = np.arange(6).reshape(2, 3)
     for descr in ["<f8", "<f4", "<f2", "|u1", "|i1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "|b1"]:
@@ -164,6 +173,7 @@ def safetensors_files():
 
 if __name__ == "__main__":
     torch_files()
+    check_ours()
     npy_files()
     png_files()
     ply_files()

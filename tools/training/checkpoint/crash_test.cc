@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "base/status.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
@@ -62,6 +63,14 @@ class CrashTest : public ::testing::TestWithParam<int> {
     for (const auto& entry : fs::directory_iterator(folder)) {
       const std::string name = entry.path().filename().string();
       EXPECT_EQ(name.size(), 14u) << where << ": left behind " << name;
+    }
+    // Not only the latest: what --allow_fallback could choose is whole as well.
+    const absl::StatusOr<std::vector<int64_t>> steps = store.List();
+    EXPECT_TRUE(steps.ok()) << where << ": " << steps.status();
+    for (const int64_t step : steps.ok() ? *steps : std::vector<int64_t>()) {
+      const absl::StatusOr<Checkpoint> opened = store.Load(step);
+      const absl::Status whole = opened.ok() ? opened->Verify() : opened.status();
+      EXPECT_TRUE(whole.ok()) << where << ": step " << step << ": " << whole;
     }
     const absl::StatusOr<std::optional<LoadReport>> loaded = store.LoadLatest(/*allow_fallback=*/false);
     EXPECT_TRUE(loaded.ok()) << where << ": " << loaded.status();

@@ -33,6 +33,7 @@ constexpr milliseconds kGrace(2500);
 constexpr milliseconds kPoll(50);
 
 constexpr char kFailedKey[] = "failed";
+constexpr char kGaveUpKey[] = "gave up";
 
 std::string JoinedKey(int rank) { return absl::StrCat("joined/", rank); }
 std::string StandKey(int rank) { return absl::StrCat("stand/", rank); }
@@ -95,6 +96,15 @@ std::vector<int> OtherRanks(int rank, int world_size) {
     if (other != rank) others.push_back(other);
   }
   return others;
+}
+
+// The last thing a rank does with the store. Rank 0 takes the store with it when it ends: it waits until the
+// others, lost ones apart, have done so.
+void LetOthersRead(const GlooOptions& options, SafeStore& store) {
+  store.Set(ReadKey(options.rank), "1");
+  if (options.rank != 0 || options.store_is_external) return;
+  WaitForRanks(OtherRanks(0, options.world_size), Clock::now() + kGrace,
+               [&store](int other) { return store.Has(ReadKey(other)) || !store.reachable(); });
 }
 
 class GlooCommunicator : public Communicator {
@@ -164,7 +174,7 @@ class GlooCommunicator : public Communicator {
     failure_ = PeerLostError(absl::StrCat("rank ", rank(), " left: ", std::string(reason)));
     store_.Set(StandKey(rank()), absl::StrCat("left: ", std::string(reason)));
     store_.Set(kFailedKey, absl::StrCat(rank()));
-    LetOthersRead();
+    LetOthersRead(options_, store_);
   }
 
  private:
@@ -246,18 +256,8 @@ class GlooCommunicator : public Communicator {
     absl::StrAppend(&message,
                     ". Look at the log of that rank; a run that is started again resumes from its latest "
                     "checkpoint.");
-    LetOthersRead();
+    LetOthersRead(options_, store_);
     return PeerLostError(message);
-  }
-
-  // Rank 0 takes the store with it when it ends.
-  void LetOthersRead() {
-    store_.Set(ReadKey(rank()), "1");
-    if (rank() != 0 || options_.store_is_external) return;
-    std::vector<int> reporting;
-    const Clock::time_point until = Clock::now() + kGrace;
-    WaitForRanks(OtherRanks(0, world_size()), until,
-                 [this](int other) { return store_.Has(ReadKey(other)) || !store_.reachable(); });
   }
 
   const GlooOptions options_;
@@ -292,19 +292,43 @@ absl::Status CheckOptions(const GlooOptions& options) {
   return absl::OkStatus();
 }
 
+// Waits until every rank has said in the store that it is here, or one of them gives up.
+absl::Status AwaitAllRanks(const GlooOptions& options, const std::string& place, Clock::time_point deadline,
+                           SafeStore& store) {
+  std::vector<int> absent = OtherRanks(options.rank, options.world_size);
+  while (true) {
+    if (options.stop_requested && options.stop_requested()) {
+      return PreemptedError(absl::StrCat(place, ": stopped before all ranks had come"));
+    }
+    absent = WaitForRanks(absent, Clock::now(), [&store](int other) { return store.Has(JoinedKey(other)); });
+    if (absent.empty()) return absl::OkStatus();
+    if (!store.reachable() || store.Has(kGaveUpKey) || Clock::now() >= deadline) break;
+    std::this_thread::sleep_for(kPoll);
+  }
+  std::string message = absl::StrCat(place, ": rank ", absl::StrJoin(absent, ", "), " did not come within ",
+                                     options.meeting_deadline.count(), " ms. Look at its log.");
+  if (!store.reachable()) {
+    message = absl::StrCat(place, ": the store there is gone while this rank waited for rank ",
+                           absl::StrJoin(absent, ", "), ". Look at the log of rank 0.");
+  }
+  store.Set(kGaveUpKey, "1");
+  LetOthersRead(options, store);
+  return PeerLostError(message);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(const GlooOptions& options) {
   RETURN_IF_ERROR(CheckOptions(options));
   const std::string place = absl::StrCat("rank ", options.rank, " of ", options.world_size, " at ",
                                          options.master_address, ":", options.master_port);
-  const Clock::time_point deadline = Clock::now() + options.deadline;
+  const Clock::time_point deadline = Clock::now() + options.meeting_deadline;
   try {
     c10d::TCPStoreOptions store_options;
     store_options.port = static_cast<uint16_t>(options.master_port);
     store_options.isServer = options.rank == 0 && !options.store_is_external;
     store_options.waitWorkers = false;
-    store_options.timeout = options.deadline;
+    store_options.timeout = options.meeting_deadline;
     if (store_options.isServer && options.listen_descriptor >= 0) {
       store_options.masterListenFd = options.listen_descriptor;
     }
@@ -313,18 +337,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(const GlooOptions& opt
         c10::make_intrusive<c10d::TCPStore>(options.master_address, store_options)));
 
     store.store()->set(JoinedKey(options.rank), "1");
-    bool stop = false;
-    const std::vector<int> absent =
-        WaitForRanks(OtherRanks(options.rank, options.world_size), deadline, [&](int other) {
-          stop = stop || (options.stop_requested && options.stop_requested());
-          return stop || !store.reachable() || store.Has(JoinedKey(other));
-        });
-    if (stop) return PreemptedError(absl::StrCat(place, ": stopped before all ranks had come"));
-    if (!absent.empty() || !store.reachable()) {
-      return PeerLostError(
-          absl::StrCat(place, ": ", store.reachable() ? absl::StrCat("rank ", absl::StrJoin(absent, ", ")) : "rank 0",
-                       " did not come within ", options.deadline.count(), " ms. Look at its log."));
-    }
+    RETURN_IF_ERROR(AwaitAllRanks(options, place, deadline, store));
 
     auto group_options = c10d::ProcessGroupGloo::Options::create(options.deadline);
     AddDevice(*group_options, options.master_address);

@@ -32,14 +32,16 @@ struct GlooOptions {
   int listen_descriptor = -1;
   // Names of this start's entries in an external store; differs from restart to restart.
   std::string session;
-  // Of every operation, and of the meeting of all ranks at the start.
+  // Of every operation.
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
+  // Of the meeting of all ranks at the start: nodes of a cluster may start minutes apart.
+  std::chrono::milliseconds meeting_deadline = std::chrono::minutes(10);
   // Polled while the other ranks have not come yet; may be null.
   std::function<bool()> stop_requested;
 };
 
 // Meets the other ranks; returns once all are connected. Errors: PeerLostError naming the ranks that
-// did not come before the deadline; PreemptedError when stop_requested() said so; ConfigError for options that
+// did not come before meeting_deadline; PreemptedError when stop_requested() said so; ConfigError for options that
 // cannot be.
 //
 // After an operation has failed, background threads may still wait in Gloo until the deadline. The

@@ -100,6 +100,7 @@ class Supervisor {
       if (output < 0) {
         return StorageError(absl::StrCat("cannot open ", worker.output_path, ": ", ErrnoText(errno)));
       }
+      output_starts_[worker.rank] = lseek(output, 0, SEEK_END);
     }
     // The child reports through it why it could not become the worker; exec closes it.
     int report[2];
@@ -223,19 +224,22 @@ class Supervisor {
       // Of the ranks that only lost their peer, the line above is enough.
       if (code != CombinedExitCode(ends_, first_signal_ != 0)) continue;
       for (const WorkerCommand& worker : workers_) {
-        if (worker.rank == end.rank && !worker.output_path.empty()) ShowEndOf(worker.output_path);
+        if (worker.rank == end.rank && !worker.output_path.empty()) ShowEndOf(worker);
       }
     }
   }
 
-  void ShowEndOf(const std::string& path) const {
-    std::ifstream file(path);
+  // What this start wrote, not an earlier one.
+  void ShowEndOf(const WorkerCommand& worker) const {
+    std::ifstream file(worker.output_path);
+    file.seekg(output_starts_.at(worker.rank));
     std::deque<std::string> lines;
     for (std::string line; std::getline(file, line);) {
       lines.push_back(line);
       if (lines.size() > static_cast<size_t>(options_.shown_lines)) lines.pop_front();
     }
-    std::fprintf(stderr, "train: the end of %s:\n", path.c_str());
+    if (lines.empty()) return;
+    std::fprintf(stderr, "train: the end of %s:\n", worker.output_path.c_str());
     for (const std::string& line : lines) std::fprintf(stderr, "  %s\n", line.c_str());
   }
 
@@ -243,8 +247,9 @@ class Supervisor {
   const LaunchOptions options_;
   sigset_t waited_;
   sigset_t previous_mask_;
-  std::map<pid_t, int> running_;  // process -> rank
-  std::vector<WorkerEnd> ends_;   // in the order in which they happened
+  std::map<pid_t, int> running_;        // process -> rank
+  std::map<int, off_t> output_starts_;  // rank -> size of its output file before it started
+  std::vector<WorkerEnd> ends_;         // in the order in which they happened
   int first_signal_ = 0;
   int second_signal_ = 0;
   Clock::time_point first_time_;

@@ -132,12 +132,16 @@ TEST_F(LauncherTest, OutputOfOtherRanksGoesToTheirLogs) {
 }
 
 TEST_F(LauncherTest, AFailingRankIsShown) {
+  std::ofstream(LogOf(1)) << "from an earlier start\n";
   EXPECT_EQ(Run({Command(0, "exit 5"), Command(1, "many lines"), Command(2, "exit 5")}), 3);
   EXPECT_NE(errors_.find("rank 1 ended with exit code 3 (bad data)"), std::string::npos) << errors_;
   EXPECT_NE(errors_.find("line 90."), std::string::npos) << errors_;
   EXPECT_NE(errors_.find("line 99."), std::string::npos) << errors_;
   EXPECT_EQ(errors_.find("line 89."), std::string::npos) << errors_;
   EXPECT_EQ(errors_.find(LogOf(2)), std::string::npos) << errors_;
+  // Started again, only what this start wrote counts: nothing.
+  EXPECT_EQ(Run({Command(0, "exit 5"), Command(1, "exit 3")}), 3);
+  EXPECT_EQ(errors_.find("line 99."), std::string::npos) << errors_;
 }
 
 TEST_F(LauncherTest, AWorkerThatCrashes) {

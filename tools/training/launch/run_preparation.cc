@@ -42,6 +42,9 @@ absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const Validate
   if (flags.device == "cuda") {
     return ConfigError("--device cuda: this version trains on the CPU only; leave --device out or use --device cpu");
   }
+  if (flags.preflight) {
+    return ConfigError("--preflight: this version cannot do it yet; --dry_run checks flags, config and data folder");
+  }
   if (experiment.proto().logging().logger_type() == WANDB) {
     return ConfigError(absl::StrCat("logging.logger_type is WANDB (", experiment.OriginOf("logging.logger_type"),
                                     "), which this version cannot do yet: use --logger_type none; metrics.jsonl and "
@@ -152,7 +155,6 @@ absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flag
     if (!flags.init_from.empty()) command.arguments.push_back(absl::StrCat("--init_from=", flags.init_from));
     if (!flags.resume_from.empty()) command.arguments.push_back(absl::StrCat("--resume_from=", flags.resume_from));
     if (flags.allow_fallback) command.arguments.push_back("--allow_fallback");
-    if (flags.preflight) command.arguments.push_back("--preflight");
     command.environment = WorkerEnvironment(place);
     // c10d warns about loopback addresses without a name and the like, with a backtrace each.
     if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) command.environment.push_back("TORCH_CPP_LOG_LEVEL=ERROR");

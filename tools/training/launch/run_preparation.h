@@ -21,7 +21,7 @@
 namespace cubist {
 
 // "cpu" or "cuda", where the run is to go. ConfigError for what a user may ask for and this version cannot do:
-// --device cuda, and the logger WANDB.
+// --device cuda, --preflight, and the logger WANDB.
 absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment);
 
 // Whether data.data_root has to be synthesized first. DataError when it does not exist and the config has no
@@ -50,7 +50,7 @@ absl::StatusOr<PreparedRun> PrepareRunFolder(FileOps& ops, const std::string& pa
 
 // The workers that this call starts, with the sockets and the config that they inherit. A worker's command line:
 //   train_worker --config=PATH --run_dir=DIR --device=cpu|cuda [--init_from=REF] [--resume_from=REF]
-//                [--allow_fallback] [--preflight]
+//                [--allow_fallback]
 // PATH is a file in memory with the canonical config; who writes <run>/config.textproto is rank 0, once it has
 // found that the run may go on with it. Rank and rendezvous are in the environment: see ReadWorkerPlace().
 // Rank 0 writes to this process's output, other ranks to <run>/logs/rank-N.log.

@@ -189,8 +189,8 @@ class Starter {
 };
 
 // The cores of this machine, shared by its ranks.
-void ShareCores(int world_size) {
-  const int threads = std::max(1, ParallelThreads() / world_size);
+void ShareCores(int ranks) {
+  const int threads = std::max(1, ParallelThreads() / ranks);
   SetParallelThreads(threads);
   at::set_num_threads(threads);
 }
@@ -198,7 +198,7 @@ void ShareCores(int world_size) {
 absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& options, Communicator& communicator) {
   const Experiment& config = experiment.proto();
   const at::Device device(options.device);
-  ShareCores(communicator.world_size());
+  ShareCores(options.local_world_size);
   ASSIGN_OR_RETURN(const at::ScalarType dtype, ParameterType(config.training().precision(), device));
   ASSIGN_OR_RETURN(const BatchShape shape,
                    MakeBatchShape(config.batch(), communicator.rank(), communicator.world_size()));
@@ -218,6 +218,7 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
   Starter starter(experiment, options, store, optimizer, is_first_rank);
   ASSIGN_OR_RETURN(checkpoint::TrainingState state, starter.Start());
   RETURN_IF_ERROR(communicator.Barrier());  // nobody saves while another one reads
+  if (is_first_rank) RETURN_IF_ERROR(folder.WriteConfig(ops, experiment.CanonicalText()));
 
   std::unique_ptr<RunLogger> logger;
   if (is_first_rank) {

@@ -14,6 +14,7 @@ namespace cubist {
 struct RunOptions {
   std::string run_directory;    // exists, and is locked by whoever started this rank
   std::string device = "cpu";   // "cpu" or "cuda"
+  int local_world_size = 1;     // ranks on this machine, which share its cores
   std::string init_from;        // weights only, for a new run; empty: none
   std::string resume_from;      // full state from elsewhere, for a new run; empty: none
   bool allow_fallback = false;  // take an older checkpoint if the latest does not verify

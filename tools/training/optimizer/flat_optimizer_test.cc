@@ -62,7 +62,8 @@ TEST(FlatOptimizerTest, AStepThatIsNotFiniteChangesNothing) {
   EXPECT_EQ(optimizer.skipped_steps().item<int64_t>(), 1);
   size_t i = 0;
   for (const std::string& group : optimizer.Groups()) {
-    for (const NamedTensor& tensor : optimizer.Group(group)) EXPECT_TRUE(tensor.tensor.equal(before[i++])) << tensor.name;
+    for (const NamedTensor& tensor : optimizer.Group(group))
+      EXPECT_TRUE(tensor.tensor.equal(before[i++])) << tensor.name;
   }
   EXPECT_EQ(i, before.size());
 }
