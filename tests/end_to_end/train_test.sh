@@ -55,4 +55,4 @@ expect 0 "${train}" "${tiny}" --wname child --init_from runs/tiny --max_steps 1
 log_says "weights: all 105 tensors from runs/tiny/checkpoints/step-000000009"
 expect 0 "${train}" "${tiny}" --wname copy --init_from runs/tiny/checkpoints/step-000000009/model.safetensors --max_steps 0
 expect 3 "${train}" "${tiny}" --wname wide --init_from runs/tiny --max_steps 1 --set voxel_vae.encoder_channels=16
-log_says "encoder.mix_fc.weight"
+log_says "missing: unet.encoders.Enc0-Block0.skip_connection.weight"

@@ -1,5 +1,6 @@
 #include "tools/training/loop/run.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/util/Exception.h>
@@ -199,6 +200,8 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
   const Experiment& config = experiment.proto();
   const at::Device device(options.device);
   ShareCores(options.local_world_size);
+  // Our own kernels are deterministic on a CPU as they are.
+  at::globalContext().setDeterministicAlgorithms(config.training().deterministic(), /*warn_only=*/false);
   ASSIGN_OR_RETURN(const at::ScalarType dtype, ParameterType(config.training().precision(), device));
   ASSIGN_OR_RETURN(const BatchShape shape,
                    MakeBatchShape(config.batch(), communicator.rank(), communicator.world_size()));
