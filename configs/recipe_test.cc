@@ -247,7 +247,10 @@ TEST(RecipeTest, TwinIsTheSameModelMadeSmall) {
   for (const auto& [path, value] : values) EXPECT_EQ(ValueAt(twin.proto(), path), value) << path;
   EXPECT_TRUE(twin.proto().data().has_synthesize());
   EXPECT_TRUE(twin.proto().training().has_max_steps());
-  EXPECT_FALSE(twin.proto().learning_rate().decay_factor() < 1);
+  // It decays as the recipe does, within the steps that it has.
+  const LearningRate& rate = twin.proto().learning_rate();
+  EXPECT_EQ(rate.samples_per_step(), twin.proto().batch().per_gpu() * twin.proto().batch().accumulate());
+  EXPECT_LT(rate.decay_samples() / rate.samples_per_step(), twin.proto().training().max_steps());
   for (const char* path :
        {"data.attributes", "data.replace_cars_with_cad", "data.input_frame_offsets", "data.supervision_frame_offsets",
         "voxel_vae.num_levels", "voxel_vae.pool_height_levels", "voxel_vae.num_semantic", "voxel_vae.norm_groups",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "data_process/scenes/semantic_classes.h"
@@ -121,22 +122,42 @@ Image DrawBirdsEye(const std::vector<Cell>& cells, const VoxelBox& box) {
   return image;
 }
 
-// A slab of an eighth of the box around the middle of `axis` (0 or 1), seen from the side; z is up.
-Image DrawSlice(std::vector<Cell> cells, const VoxelBox& box, int axis) {
-  const int across = 1 - axis;
+// Cells that a slab is deep: an eighth of the box.
+int SlabDepth(const VoxelBox& box, int axis) { return std::max(1, box.cells[axis] / 8); }
+
+int Along(const Cell& cell, int axis) { return axis == 0 ? cell.i : cell.j; }
+
+// Where along `axis` (0 or 1) the slab with the most voxels starts.
+int FullestSlab(const std::vector<Cell>& cells, const VoxelBox& box, int axis) {
+  std::vector<int> count(box.cells[axis], 0);
+  for (const Cell& cell : cells) ++count[Along(cell, axis)];
+  const int depth = SlabDepth(box, axis);
+  int best = 0, most = -1;
+  for (int first = 0; first + depth <= box.cells[axis]; ++first) {
+    const int voxels = std::accumulate(count.begin() + first, count.begin() + first + depth, 0);
+    if (voxels > most) {
+      best = first;
+      most = voxels;
+    }
+  }
+  return best;
+}
+
+// A slab across `axis` that starts at `first`, seen from the side; z is up.
+Image DrawSlab(std::vector<Cell> cells, const VoxelBox& box, int axis, int first) {
+  const int across = 1 - axis, slab = SlabDepth(box, axis);
   const int size = std::max(1, kPanelWidth / box.cells[across]);
-  const int middle = box.cells[axis] / 2, half = std::max(1, box.cells[axis] / 16);
   Image image(box.cells[2] * size, box.cells[across] * size, kPanel);
-  const auto depth = [axis](const Cell& cell) { return axis == 0 ? cell.i : cell.j; };
   // Seen from behind and from the right: what is nearer is drawn last.
-  std::stable_sort(cells.begin(), cells.end(), [&](const Cell& a, const Cell& b) { return depth(a) > depth(b); });
+  std::stable_sort(cells.begin(), cells.end(),
+                   [axis](const Cell& a, const Cell& b) { return Along(a, axis) > Along(b, axis); });
   for (const Cell& cell : cells) {
-    const int behind = depth(cell) - (middle - half);
-    if (behind < 0 || behind >= 2 * half) continue;
+    const int behind = Along(cell, axis) - first;
+    if (behind < 0 || behind >= slab) continue;
     // Across the street left is left; along it forward is right.
     const int column = across == 1 ? box.cells[1] - 1 - cell.j : cell.i;
     image.FillRectangle((box.cells[2] - 1 - cell.k) * size, column * size, size, size,
-                        Shade(cell.colour, 1.05 - 0.35 * behind / (2 * half)));
+                        Shade(cell.colour, 1.05 - 0.35 * behind / slab));
   }
   return image;
 }
@@ -148,7 +169,10 @@ HostTensor DrawComparison(const LabelledVoxels& input, const LabelledVoxels& rec
   const std::vector<Cell> left = CellsInBox(input, box), right = CellsInBox(reconstruction, box);
   rows.push_back({DrawCubes(left, box), DrawCubes(right, box)});
   rows.push_back({DrawBirdsEye(left, box), DrawBirdsEye(right, box)});
-  for (const int axis : {1, 0}) rows.push_back({DrawSlice(left, box, axis), DrawSlice(right, box, axis)});
+  for (const int axis : {1, 0}) {
+    const int first = FullestSlab(left, box, axis);
+    rows.push_back({DrawSlab(left, box, axis, first), DrawSlab(right, box, axis, first)});
+  }
 
   int height = kMargin, column = 0;
   for (const auto& row : rows) {

@@ -21,8 +21,8 @@ struct LabelledVoxels {
 };
 
 // Input on the left, reconstruction on the right; from top to bottom: cubes seen from behind the right
-// shoulder, the bird's-eye view (forward is up), and upright slices around the middle, along and across
-// the direction of travel. Voxels outside the box are left out. uint8 [H, W, 3].
+// shoulder, the bird's-eye view (forward is up), and upright slices along and across the direction of travel,
+// an eighth of the box deep, where the input has most voxels. Voxels outside the box are left out. uint8 [H, W, 3].
 HostTensor DrawComparison(const LabelledVoxels& input, const LabelledVoxels& reconstruction, const VoxelBox& box);
 
 }  // namespace cubist

@@ -25,6 +25,8 @@ TEST(VoxelPictureTest, EachSideShowsItsOwnVoxels) {
   one.ijk = HostTensor::Of<int32_t>({0, 0, 0, 100, 0, 0}, {2, 3});
   one.labels =
       HostTensor::Of<int32_t>({static_cast<int>(SemanticClass::kCar), static_cast<int>(SemanticClass::kRoad)}, {2});
+  // The slices are where the input has most voxels: here, its voxel, or the box's start.
+  one.ijk.data<int32_t>()[0] = one.ijk.data<int32_t>()[1] = -4;
   const HostTensor left = DrawComparison(one, none, box), right = DrawComparison(none, one, box);
   const HostTensor empty = DrawComparison(none, none, box);
   ASSERT_EQ(left.shape(), empty.shape());
