@@ -118,9 +118,13 @@ FileOps& SystemFileOps() {
   return *ops;
 }
 
-absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
+bool IsDirectory(const std::string& path) {
   struct stat info;
-  if (path.empty() || (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))) return absl::OkStatus();
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
+  if (path.empty() || IsDirectory(path)) return absl::OkStatus();
   const std::string parent = ParentOf(path);
   if (parent != path) RETURN_IF_ERROR(MakeDirectories(ops, parent));
   return ops.MakeDirectory(path);

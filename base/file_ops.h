@@ -45,6 +45,9 @@ class FileOps {
 // The operating system's files. Never destroyed.
 FileOps& SystemFileOps();
 
+// Whether `path` is a folder, or a link to one.
+bool IsDirectory(const std::string& path);
+
 // Makes `path` and its missing parents.
 absl::Status MakeDirectories(FileOps& ops, const std::string& path);
 

@@ -72,7 +72,10 @@ absl::Status Diagnostics::ToStatus() const {
   });
   std::string report =
       sorted.size() == 1 ? "a mistake in the config\n" : std::to_string(sorted.size()) + " mistakes in the config\n";
-  for (const Diagnostic* diagnostic : sorted) report += "\n" + RenderDiagnostic(*diagnostic);
+  // A file that is no config at all would fill the screen.
+  constexpr size_t kShown = 50;
+  for (size_t i = 0; i < std::min(kShown, sorted.size()); ++i) report += "\n" + RenderDiagnostic(*sorted[i]);
+  if (sorted.size() > kShown) report += "\nand " + std::to_string(sorted.size() - kShown) + " more\n";
   return ConfigError(report);
 }
 

@@ -78,10 +78,10 @@ TEST(ResumeComparisonTest, ThePresetCountsByTheFieldsThatItSets) {
 }
 
 TEST(ResumeComparisonTest, DescribesOneRuleAtATime) {
-  const auto differences = CompareForResume(
-      Load(), Load({"training.seed=7", "batch.per_gpu=2", "training.deterministic=true", "training.max_steps=3"}));
+  const auto differences = CompareForResume(Load(), Load({"training.seed=7", "optimizer.beta1=0.8", "batch.per_gpu=2",
+                                                          "training.deterministic=true", "training.max_steps=3"}));
   EXPECT_EQ(DescribeDifferences(differences, FATAL),
-            "batch.per_gpu: 1 when the run started, 2 now\n"
+            "optimizer.beta1: 0.9 when the run started, 0.8 now\n"
             "training.seed: 0 when the run started, 7 now\n");
   EXPECT_EQ(DescribeDifferences(differences, WARN), "training.deterministic: false when the run started, true now\n");
   EXPECT_EQ(DescribeDifferences({}, FATAL), "");

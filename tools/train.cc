@@ -2,6 +2,7 @@
 // rank. Links no LibTorch, so that flags, help and errors answer at once.
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 
 #include "base/command_line.h"
@@ -39,13 +40,16 @@ absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& ex
     return 0;
   }
   const std::atomic<bool>* stop = StopOnSignals();
+  // A reader of our output that leaves (head, a tee that died) is no reason to lose a run.
+  std::signal(SIGPIPE, SIG_IGN);
   ASSIGN_OR_RETURN(const PreparedRun run, PrepareRunFolder(SystemFileOps(), path, plan));
   RETURN_IF_ERROR(PrepareData(SystemFileOps(), experiment, stop));
   ASSIGN_OR_RETURN(const std::vector<WorkerCommand> workers,
                    WorkerCommands(flags, experiment, plan, run.folder, *worker, device));
   if (stop->load()) return PreemptedError("stopped before the first step; start it again to go on");
   const absl::StatusOr<int> code = RunWorkers(workers);
-  if (plan.has_rank_zero()) std::printf("run folder: %s\n", path.c_str());
+  RemoveIfUnused(SystemFileOps(), run, code.ok() ? *code : static_cast<int>(ExitCodeOf(code.status())));
+  if (plan.has_rank_zero() && IsDirectory(path)) std::printf("run folder: %s\n", path.c_str());
   return code;
 }
 

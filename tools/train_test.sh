@@ -148,7 +148,7 @@ name="the cause decides the exit code and is shown"
 FAKE_WORKER=data train small.textproto --gpus 3 --wname damaged
 expect_code 3
 expect_in "${stderr}" "clip 7 is damaged"
-expect_last_line "run folder: runs/damaged"
+[[ ! -e "${work}/user/runs/damaged" ]] || fail "${name}: a run that saved nothing left a folder"
 
 name="one task a rank under SLURM"
 SLURM_JOB_ID=1 SLURM_STEP_ID=0 SLURM_NNODES=1 SLURM_NTASKS=2 SLURM_PROCID=1 SLURM_LOCALID=1 MASTER_ADDR=localhost \
@@ -163,6 +163,15 @@ train small.textproto --data_root absent --wname nodata
 expect_code 3
 expect_in "${stderr}" "absent"
 [[ ! -e "${work}/user/runs/nodata" ]] || fail "${name}: a refused run left a folder"
+
+name="a folder that a flag names is not made up"
+train small.textproto --data_root absent --set 'training.max_steps=1' --wname nodata
+expect_code 3
+
+name="an empty value is no default"
+train small.textproto --wname ''
+expect_code 2
+expect_in "${stderr}" "--wname"
 
 name="data is made when the config says how"
 train small.textproto --data_root made --wname made \

@@ -55,6 +55,8 @@ int main(int argc, char** argv) {
   cubist::InstallStopSignalHandlers();
   // A limit on file sizes then fails the save by name instead of killing the rank.
   std::signal(SIGXFSZ, SIG_IGN);
+  // Nor does a reader of the output that leaves.
+  std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("One rank of a training run; use `train`, which starts it.");
   std::string config;
   cubist::RunOptions options;

@@ -115,7 +115,13 @@ absl::StatusOr<Ids> ClipsOfAllFolders(const Data& data, Ids* warnings) {
 
 absl::StatusOr<Ids> ReadClipList(const Data& data, const std::string& list) {
   const std::string path = list[0] == '/' ? list : data.assets_root() + "/" + list;
-  ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path, size_t{64} << 20));
+  const absl::StatusOr<std::string> file = ReadWholeFile(path, size_t{64} << 20);
+  if (!file.ok()) {
+    return Annotate(file.status(),
+                    "the list of clips that data.assets_root (--assets_root) and the config's clip lists "
+                    "name");
+  }
+  const std::string& text = *file;
   ASSIGN_OR_RETURN(const nlohmann::json array, ParseJson(text, path));
   Ids clips;
   if (!array.is_array()) return DataError(path + ": a clip list is a JSON array of clip ids, this is something else");
@@ -134,8 +140,14 @@ absl::StatusOr<Ids> NamedClips(const Data& data, const google::protobuf::Repeate
                                const std::string& field, const std::string& list, Ids* warnings) {
   Ids named(clips.begin(), clips.end());
   RETURN_IF_ERROR(CheckNames(named, field));
-  if (named.empty() && !data.assets_root().empty() && !list.empty()) {
-    ASSIGN_OR_RETURN(named, ReadClipList(data, list));
+  if (named.empty() && !list.empty()) {
+    if (list[0] == '/' || !data.assets_root().empty()) {
+      ASSIGN_OR_RETURN(named, ReadClipList(data, list));
+    } else {
+      warnings->push_back("'" + list +
+                          "' is not read, because data.assets_root (--assets_root) does not say where it "
+                          "lies: the clips of the folder are used");
+    }
   }
   std::set<std::string> seen;
   Ids unique, repeated;
@@ -240,6 +252,9 @@ absl::StatusOr<ClipIndex> ClipIndex::Open(const Data& data) {
                        std::to_string(data.attributes_size()) +
                        " attribute folders; `bazel run //data_process:synthesize_scenes` makes some");
     }
+  }
+  if (index.validation_clips_.empty()) {
+    index.warnings_.push_back("no clip is held out, so nothing is validated; name some in data.validation_clips");
   }
   std::set<std::string> all(index.train_clips_.begin(), index.train_clips_.end());
   Ids both;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -24,6 +25,7 @@ namespace cubist {
 namespace {
 
 constexpr char kPose[] = "pose";
+constexpr char kIntrinsic[] = "intrinsic";
 constexpr char kStaticObjects[] = "static_object_info";
 constexpr char kDynamicObjects[] = "dynamic_object_info";
 constexpr char kDynamicPoints[] = "dynamic_object_points_canonical";
@@ -34,6 +36,7 @@ constexpr size_t kMaxIndices = 4096;
 // Which of data.attributes plays which part; empty where none does.
 struct Attributes {
   std::string cloud;
+  bool intrinsic = false;
   bool static_objects = false;
   bool dynamic_objects = false;
   bool dynamic_points = false;
@@ -62,6 +65,7 @@ absl::StatusOr<Attributes> ResolveAttributes(const Data& data) {
     return ConfigError(
         "data.attributes names no point cloud: add 'pc_voxelsize_01' or 'pc_with_map_without_car_voxelsize_01'");
   }
+  attributes.intrinsic = has(kIntrinsic);
   attributes.static_objects = has(kStaticObjects);
   attributes.dynamic_objects = has(kDynamicObjects);
   attributes.dynamic_points = has(kDynamicPoints) && !data.replace_cars_with_cad();
@@ -134,6 +138,16 @@ void ForEachRow(const HostTensor& rows, const Body& body) {
   }
 }
 
+// DataError naming the first row of a float32 or float64 [N,3] array that is not finite.
+absl::Status CheckFinite(const HostTensor& rows, const std::string& what) {
+  int64_t bad = -1;
+  ForEachRow(rows, [&bad](int64_t i, const Vector3& p) {
+    if (bad < 0 && !(std::isfinite(p[0]) && std::isfinite(p[1]) && std::isfinite(p[2]))) bad = i;
+  });
+  if (bad < 0) return absl::OkStatus();
+  return DataError(what + ": row " + std::to_string(bad) + " is not finite");
+}
+
 // Class ids of `tensor`, which has `count` elements of any integer dtype, as bytes.
 absl::StatusOr<std::vector<uint8_t>> ClassIds(const HostTensor& tensor, const std::string& what) {
   const HostTensor wide = tensor.Cast(DType::kInt64);
@@ -193,6 +207,11 @@ class FolderSceneReader : public SceneReader {
     sample.draw = draw;
     sample.grid_to_world = ToTensor(grid_to_world);
     sample.half_extent = ToTensor(half_extent_);
+    if (attributes_.intrinsic) {
+      ASSIGN_OR_RETURN(sample.intrinsic, ReadIntrinsic(clip));
+    } else {
+      sample.intrinsic = HostTensor(DType::kFloat64, {0});
+    }
 
     Cloud cloud;
     RETURN_IF_ERROR(AddStaticPoints(clip, world_to_grid, &cloud));
@@ -225,6 +244,17 @@ class FolderSceneReader : public SceneReader {
     return PoseFrom(pose, member.what);
   }
 
+  absl::StatusOr<HostTensor> ReadIntrinsic(const std::string& clip) const {
+    ASSIGN_OR_RETURN(const MemberBytes member, archive_.Read(kIntrinsic, clip, "intrinsic.front.npy"));
+    ASSIGN_OR_RETURN(HostTensor intrinsic, ParseNpy(member.bytes, member.what));
+    const bool fits = intrinsic.dtype() == DType::kFloat64 && intrinsic.shape() == std::vector<int64_t>{6};
+    if (!fits || !(intrinsic.data<double>()[0] > 0) || !(intrinsic.data<double>()[1] > 0)) {
+      return DataError(member.what + ": intrinsics must be float64[6] with positive focal lengths, found " +
+                       intrinsic.Describe());
+    }
+    return intrinsic;
+  }
+
   // Uniform in plus and minus the range on each of the world's axes; zero outside of training.
   Vector3 WorldShift(uint64_t draw, bool training) const {
     Vector3 shift = {0, 0, 0};
@@ -251,11 +281,13 @@ class FolderSceneReader : public SceneReader {
     ASSIGN_OR_RETURN(const HostTensor points, TakeTensor(tensors, "points", what));
     ASSIGN_OR_RETURN(const HostTensor semantics, TakeTensor(tensors, "semantics", what));
     ASSIGN_OR_RETURN(const HostTensor pc_to_world, TakeTensor(tensors, "pc_to_world", what));
-    if (!IsRows3(points)) return DataError(what + ": points must be float32[N,3], found " + points.Describe());
+    if (!IsRows3(points))
+      return DataError(what + ": points must be float32[N,3] or float64[N,3], found " + points.Describe());
     if (!IsInteger(semantics.dtype()) || semantics.shape() != std::vector<int64_t>{points.shape()[0]}) {
       return DataError(what + ": semantics must be one integer for each of the " + std::to_string(points.shape()[0]) +
                        " points, found " + semantics.Describe());
     }
+    RETURN_IF_ERROR(CheckFinite(points, what + ": points"));
     ASSIGN_OR_RETURN(const std::vector<uint8_t> ids, ClassIds(semantics, what + ": semantics"));
     ASSIGN_OR_RETURN(const Matrix4 cloud_to_world, MatrixFrom(pc_to_world, what + ": pc_to_world"));
     // One transform from cloud to grid: no point ever has world coordinates.
@@ -287,6 +319,7 @@ class FolderSceneReader : public SceneReader {
       }
       ASSIGN_OR_RETURN(const std::vector<uint8_t> class_id, ClassIds(semantic, what + ": '" + id + "_semantic'"));
       if (points.size() == 0) continue;
+      RETURN_IF_ERROR(CheckFinite(points, what + ": '" + id + "_xyz'"));
       const Matrix4 object_to_grid = Multiply(world_to_grid, object.object_to_world);
       ForEachRow(points, [&](int64_t, const Vector3& p) {
         const std::array<float, 3> point = ApplyToFloat(object_to_grid, p);
@@ -304,6 +337,7 @@ class FolderSceneReader : public SceneReader {
     if (!IsRows3(points)) {
       return DataError(member.what + ": a map layer must be float64[N,3], found " + points.Describe());
     }
+    RETURN_IF_ERROR(CheckFinite(points, member.what));
     HostTensor result(DType::kFloat32, {points.shape()[0], 3});
     float* out = result.data<float>();
     ForEachRow(points, [&](int64_t i, const Vector3& p) {

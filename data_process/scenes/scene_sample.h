@@ -18,6 +18,8 @@ struct SceneSample {
   uint64_t draw = 0;         // samples consumed so far in the run, over all ranks
   HostTensor grid_to_world;  // float64 [4,4], columns forward, left, up, origin
   HostTensor half_extent;    // float64 [3], m: the crop box is -half_extent to +half_extent
+  HostTensor intrinsic;      // float64 [6]: fx, fy, cx, cy, width, height of the front camera, px at full resolution;
+                             // [0] when data.attributes has no 'intrinsic'
   HostTensor points;         // float32 [M,3], grid frame, strictly inside the box, M >= 1
   HostTensor semantics;      // uint8 [M], class ids 0 to 22 (semantic_classes.h)
   HostTensor mesh_vertices;  // float32 [V,3], grid frame: the car meshes of all cars that lie wholly inside

@@ -1,5 +1,6 @@
 // Building blocks of the voxel networks, with the reference's parameter names and initialisation.
-// All of them take and return rows of features [N, C] over a VoxelDomain.
+// All of them take and return rows of features [N, C] over a VoxelDomain, of the parameters' dtype and on
+// their device; anything else throws c10::Error.
 #ifndef CUBIST_MODELS_NN_LAYERS_H_
 #define CUBIST_MODELS_NN_LAYERS_H_
 

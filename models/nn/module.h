@@ -44,8 +44,8 @@ class Module {
   std::vector<Parameter> Parameters() const;
 
  protected:
-  // An uninitialised float32 CPU tensor of this shape; InitializeParameters() and FlatParameters
-  // give it values and its final storage. The returned handle stays the parameter.
+  // An uninitialised float32 CPU tensor of this shape; InitializeParameters() gives it values, the
+  // optimizer its final storage and dtype. The returned handle stays the parameter.
   at::Tensor RegisterParameter(std::string name, at::IntArrayRef shape, Initialization initialization);
   // `child` is a member of the registering module, or outlives it.
   void RegisterModule(std::string name, const Module& child);

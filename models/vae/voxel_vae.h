@@ -71,6 +71,9 @@ class VoxelVaeNetwork : public Module {
 
   const VoxelVaeOptions& options() const { return options_; }
 
+  // Tensors lie on the parameters' device and have their dtype, where they are floating. Errors: statuses of
+  // the grid operations (a coordinate or extent beyond what a grid holds); wrong shapes and labels out of
+  // range throw c10::Error, as LibTorch does.
   //   grid    level 0, transform as TransformAt(0); voxels outside the neck's box are dropped there
   //   labels  int64 [N] in [0, num_semantic)
   absl::StatusOr<LatentDistribution> Encode(const VoxelGrid& grid, const at::Tensor& labels) const;

@@ -25,7 +25,7 @@ struct VoxelVaeLossOptions {
 };
 
 struct VoxelVaeLoss {
-  at::Tensor total;     // scalar, float: the sum over samples of their losses, with gradient
+  at::Tensor total;     // scalar of the parameters' dtype: the sum over samples of their losses, with gradient
   MetricTable metrics;  // one row a sample
 };
 
@@ -37,7 +37,8 @@ struct VoxelVaeLoss {
 //   kld         -0.5 sum over channels of (1 + logvar - mu^2 - exp(logvar)), mean over cells
 // Metrics: struct-acc, iou, precision and recall of each level (recall counts what lies under pruned
 // parents), candidates, accuracy and mean IoU of classes on matched voxels.
-//   truth   level 0;  labels  int64 [N], its classes
+//   truth   level 0;  labels  int64 [N], its classes in [0, num_semantic). All on one device.
+// Errors: those of the grid operations (a status); tensors of a wrong shape or dtype throw c10::Error.
 absl::StatusOr<VoxelVaeLoss> ComputeVoxelVaeLoss(const VoxelVaeOptions& options,
                                                  const VoxelVaeLossOptions& loss_options, const VoxelGrid& truth,
                                                  const at::Tensor& labels, const LatentDistribution& latent,

@@ -26,8 +26,14 @@ def fenced_lines(text):
 def main():
     readme, runfiles = sys.argv[1:]
     environment = dict(os.environ, BUILD_WORKING_DIRECTORY=os.getcwd())
+    text = open(readme).read()
+    if re.search(r"@[A-Z_]+@", text):
+        sys.exit("README: a number is missing where a placeholder stands")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        if not os.path.exists(os.path.join(os.path.dirname(readme), target)):
+            sys.exit(f"README: a link leads nowhere: {target}")
     ran = 0
-    for line in fenced_lines(open(readme).read()):
+    for line in fenced_lines(text):
         if line.startswith("./bazelw test "):
             continue
         match = re.fullmatch(r"\./bazelw run //([\w/]*):(\w+) -- (.*?)(\s+# needs a GPU)?", line)

@@ -58,3 +58,4 @@ wait "${pid}" || [[ $? == 75 ]] || fail "the first run should be preempted"
 # A gradient that is not finite ends the run and touches no weight.
 expect 4 "${train}" "${tiny}" --wname nan --max_steps 3 --set voxel_vae.structure_weight=1e300
 log_says "not finite"
+[[ -z "$(ls runs/nan/checkpoints)" ]] || fail "a step that was not taken was saved"

@@ -6,7 +6,7 @@ expect 0 "${train}" "${tiny}"
 log_says "making 4 scenes" "validation at step 0:" "validation at step 8:" "run folder: runs/tiny"
 for file in config.textproto metrics.jsonl checkpoints/step-000000004/model.safetensors \
   checkpoints/step-000000008/MANIFEST pictures/step-000000000-validation.png pictures/step-000000008-validation.png \
-  pictures/step-000000003-train.png; do
+  pictures/step-000000004-train.png; do
   [[ -s "runs/tiny/${file}" ]] || fail "no ${file}"
 done
 ls runs/tiny/events/events.out.tfevents.* >/dev/null
@@ -36,7 +36,7 @@ PYTHON
 # Done is done.
 cp -r runs/tiny before
 expect 0 "${train}" "${tiny}"
-log_says "resuming after step 8"
+log_says "resuming after step 8" "done: step 8"
 same_checkpoint before runs/tiny 000000008
 cmp before/metrics.jsonl runs/tiny/metrics.jsonl
 
@@ -54,5 +54,28 @@ expect 0 "${train}" "${tiny}" --max_steps 1 --fresh --set learning_rate.initial=
 expect 0 "${train}" "${tiny}" --wname child --init_from runs/tiny --max_steps 1
 log_says "weights: all 105 tensors from runs/tiny/checkpoints/step-000000009"
 expect 0 "${train}" "${tiny}" --wname copy --init_from runs/tiny/checkpoints/step-000000009/model.safetensors --max_steps 0
+# The same command goes on with a run that started from weights.
+expect 0 "${train}" "${tiny}" --wname child --init_from runs/tiny --max_steps 2
+log_says "resuming after step 1" "were for the start of this run"
+expect 0 "${train}" "${tiny}" --wname state --resume_from runs/tiny --max_steps 9
+log_says "resuming after step 9 from runs/tiny/checkpoints"
+same_checkpoint runs/tiny runs/state 000000009
+expect 2 "${train}" "${tiny}" --wname lost --resume_from nowhere
+log_says "--resume_from nowhere" "--init_from"
+expect 2 "${train}" "${tiny}" --wname lost --init_from nowhere.ckpt
+log_says "--init_from nowhere.ckpt"
+[[ ! -e runs/lost ]] || fail "a run that could not start leaves nothing"
+tiny_first="--run_dir ${PWD}/runs/tiny"
+expect 2 "${train}" "${tiny}" ${tiny_first} --set batch.accumulate=4 --max_steps 10
+log_says "takes 2 samples" "would take 4"
+expect 0 "${train}" "${tiny}" ${tiny_first} --set batch.per_gpu=2 --set batch.accumulate=1 --max_steps 10
+rm -r data/*/"$(ls data/pose | head -n 1)"
+expect 0 "${train}" "${tiny}" ${tiny_first} --max_steps 11
+log_says "the clips of this run have changed"
+
+# The reference's order of clamping and averaging is another run.
+expect 0 "${train}" "${tiny}" --wname reference --max_steps 2 --set compat=REFERENCE --set batch.per_gpu=2
+expect 0 "${train}" "${tiny}" --wname correct --max_steps 2 --set batch.per_gpu=2
+if cmp -s runs/{reference,correct}/checkpoints/step-000000002/model.safetensors; then fail "compat changes nothing"; fi
 expect 3 "${train}" "${tiny}" --wname wide --init_from runs/tiny --max_steps 1 --set voxel_vae.encoder_channels=16
 log_says "missing: unet.encoders.Enc0-Block0.skip_connection.weight"

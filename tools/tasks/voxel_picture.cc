@@ -13,8 +13,9 @@ namespace {
 
 using Colour = std::array<uint8_t, 3>;
 
-constexpr Colour kBackground = {246, 247, 250};
-constexpr Colour kPanel = {255, 255, 255};
+constexpr Colour kBackground = {250, 251, 253};
+// Darker than lane markings, so that these stand out.
+constexpr Colour kPanel = {214, 221, 231};
 constexpr int kPanelWidth = 600;  // pixels, about; each panel takes whole pixels a cell
 constexpr int kMargin = 12;
 

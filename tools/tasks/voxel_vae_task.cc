@@ -1,5 +1,6 @@
 #include "tools/tasks/voxel_vae_task.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -61,8 +62,13 @@ class VoxelVaeTask : public Task {
       z = VoxelVaeNetwork::Sample(latent, noise.view({-1, channels}));
     }
     ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(z, batch.size));
-    ASSIGN_OR_RETURN(VoxelVaeLoss loss, ComputeVoxelVaeLoss(vae_.options(), LossOptionsAt(step), batch.grid,
-                                                            batch.labels, latent, reconstruction));
+    const VoxelVaeLossOptions options = LossOptionsAt(step);
+    ASSIGN_OR_RETURN(VoxelVaeLoss loss,
+                     ComputeVoxelVaeLoss(vae_.options(), options, batch.grid, batch.labels, latent, reconstruction));
+    if (config_.voxel_vae().has_kl_anneal()) {
+      const at::Tensor one = at::full({}, 1.0, at::kDouble);
+      loss.metrics.Add("anneal_kl_weight", one * options.kl_weight, one);
+    }
     return Evaluation{std::move(loss.total), std::move(loss.metrics)};
   }
 

@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
 #include "base/progress_bar.h"
@@ -50,6 +52,13 @@ absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const Validate
                                     "), which this version cannot do yet: use --logger_type none; metrics.jsonl and "
                                     "TensorBoard events are always written"));
   }
+  const Precision precision = experiment.proto().training().precision();
+  if (precision == BF16 || precision == TF32) {
+    return ConfigError(absl::StrCat("training.precision is ", Precision_Name(precision), " (",
+                                    experiment.OriginOf("training.precision"),
+                                    "), which needs a GPU, and this version trains on the CPU only: use --set "
+                                    "training.precision=FP32"));
+  }
   return std::string("cpu");
 }
 
@@ -66,7 +75,10 @@ absl::StatusOr<bool> MustSynthesize(const ValidatedExperiment& experiment) {
     return DataError(
         absl::StrCat("cannot look at the data folder ", data.data_root(), " (", origin, "): ", ErrnoText(error)));
   }
-  if (data.has_synthesize()) return true;
+  // A folder that a flag names should be there: a mistyped one would train on made-up data.
+  const bool named_by_flag = absl::StartsWith(experiment.OriginOf("data.data_root"), "--") &&
+                             !absl::StrContains(experiment.OriginOf("data.synthesize"), "--set");
+  if (data.has_synthesize() && !named_by_flag) return true;
   return DataError(absl::StrCat("the data folder ", data.data_root(), " does not exist (", origin,
                                 "): name another with --data_root, or make scenes there with //data_process:"
                                 "synthesize_scenes"));
@@ -95,6 +107,8 @@ absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const Validated
         "--fresh numbers the run's folder, and several processes start this run: name a new folder with --run_dir "
         "instead");
   }
+  // A folder that is named is meant; only a run's name stands for its latest numbered folder.
+  if (!flags.run_dir.empty() && !flags.fresh) return flags.run_dir;
   std::string base = flags.run_dir;
   if (base.empty()) {
     ASSIGN_OR_RETURN(base, RunFolderFor("runs", flags.run_name.empty() ? experiment.proto().name() : flags.run_name));
@@ -112,17 +126,30 @@ absl::StatusOr<std::string> DescribeRun(const ValidatedExperiment& experiment, c
 }
 
 absl::StatusOr<PreparedRun> PrepareRunFolder(FileOps& ops, const std::string& path, const RankPlan& plan) {
+  const bool is_new = !IsDirectory(path);
   ASSIGN_OR_RETURN(RunFolder folder, RunFolder::Create(ops, path));
   std::unique_ptr<RunLock> lock;
   if (plan.has_rank_zero()) {
     ASSIGN_OR_RETURN(lock, RunLock::Acquire(folder.lock_path()));
     RETURN_IF_ERROR(lock->ShareWithChildren());
     if (!lock->stale_holder().empty()) {
-      std::fprintf(stderr, "train: the last run in %s was killed (%s); going on from its latest checkpoint\n",
+      std::fprintf(stderr,
+                   "train: the last run in %s was killed (%s); going on from its latest checkpoint, if it saved one\n",
                    path.c_str(), lock->stale_holder().c_str());
     }
   }
-  return PreparedRun{std::move(folder), std::move(lock)};
+  return PreparedRun{std::move(folder), std::move(lock), is_new};
+}
+
+void RemoveIfUnused(FileOps& ops, const PreparedRun& run, int exit_code) {
+  const auto code = static_cast<ExitCode>(exit_code);
+  if (code != ExitCode::kConfig && code != ExitCode::kData && code != ExitCode::kStorage) return;
+  std::error_code error;
+  const auto has_rows = std::filesystem::file_size(run.folder.metrics_path(), error) > 0 && !error;
+  const auto has_checkpoints = !std::filesystem::is_empty(run.folder.checkpoints_path(), error) || error;
+  if (run.is_new && run.lock != nullptr && !has_rows && !has_checkpoints) {
+    RemoveTree(ops, run.folder.path()).IgnoreError();
+  }
 }
 
 absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flags,

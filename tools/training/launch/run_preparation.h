@@ -21,7 +21,7 @@
 namespace cubist {
 
 // "cpu" or "cuda", where the run is to go. ConfigError for what a user may ask for and this version cannot do:
-// --device cuda, --preflight, and the logger WANDB.
+// --device cuda, --preflight, the logger WANDB, and precisions of GPUs.
 absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment);
 
 // Whether data.data_root has to be synthesized first. DataError when it does not exist and the config has no
@@ -45,8 +45,14 @@ absl::StatusOr<std::string> DescribeRun(const ValidatedExperiment& experiment, c
 struct PreparedRun {
   RunFolder folder;
   std::unique_ptr<RunLock> lock;
+  bool is_new = false;  // this call made the folder
 };
+// Errors: StorageErrors of the folder and of its lock (another run holds it).
 absl::StatusOr<PreparedRun> PrepareRunFolder(FileOps& ops, const std::string& path, const RankPlan& plan);
+
+// After a run that ended with this code: when it is that of a mistake in config, data or storage, removes the
+// folder if this call made it and neither a row nor a checkpoint came into it.
+void RemoveIfUnused(FileOps& ops, const PreparedRun& run, int exit_code);
 
 // The workers that this call starts, with the sockets and the config that they inherit. A worker's command line:
 //   train_worker --config=PATH --run_dir=DIR --device=cpu|cuda [--init_from=REF] [--resume_from=REF]

@@ -1,10 +1,8 @@
 #include "tools/training/launch/train_flags.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
@@ -30,7 +28,9 @@ Cubist; 75 stopped and saved: start it again. The last line that a run prints na
 
 void DefineFlags(CLI::App* app, TrainFlags* flags) {
   const auto text = [app](const char* name, std::string* value, const char* type, const char* help) {
-    return app->add_option(name, *value, help)->type_name(type);
+    // An empty value is an unset variable of a script, not a wish for the default.
+    const auto not_empty = [](std::string& given) { return std::string(given.empty() ? "the value is empty" : ""); };
+    return app->add_option(name, *value, help)->check(CLI::Validator(not_empty, ""))->type_name(type);
   };
   text("config", &flags->config, "CONFIG", "Config file (textproto); see configs/recipes and configs/quickstart");
   text("--run_dir", &flags->run_dir, "DIR", "Folder of the run; default: runs/<name of the run>");
@@ -110,18 +110,11 @@ absl::StatusOr<TrainFlags> ParseTrainFlags(int argc, const char* const* argv) {
     return ConfigError(
         "--init_from starts a new run from weights and --resume_from goes on with one: give one of them");
   }
-  flags.validates_by_epochs = std::any_of(flags.fields.begin(), flags.fields.end(),
-                                          [](const FieldFlag& field) { return field.flag == "--eval_interval"; });
   return flags;
 }
 
 absl::StatusOr<ValidatedExperiment> LoadExperimentOf(const TrainFlags& flags) {
-  if (!flags.validates_by_epochs) return LoadExperiment(flags.config, flags.set, flags.fields);
-  // validation.interval_steps goes before epochs, and --eval_interval before what the file says.
-  const size_t name_start = flags.config.rfind('/') + 1;
-  const std::string overlay = absl::StrCat("include: \"", absl::CEscape(flags.config.substr(name_start)),
-                                           "\"\nreset: \"validation.interval_steps\"\n");
-  return LoadExperimentText(overlay, flags.config.substr(0, name_start) + "(--eval_interval)", flags.set, flags.fields);
+  return LoadExperiment(flags.config, flags.set, flags.fields);
 }
 
 }  // namespace cubist

@@ -15,11 +15,10 @@ namespace cubist {
 struct TrainFlags {
   std::string config;  // path; empty only with --explain and no config
   std::string run_dir;
-  std::string run_name;              // --wname
-  std::vector<FieldFlag> fields;     // flags that stand for one field of the config
-  std::vector<std::string> set;      // --set path=value
-  bool validates_by_epochs = false;  // --eval_interval was given: it beats validation.interval_steps
-  std::string device = "auto";       // cpu, cuda, auto
+  std::string run_name;           // --wname
+  std::vector<FieldFlag> fields;  // flags that stand for one field of the config
+  std::vector<std::string> set;   // --set path=value
+  std::string device = "auto";    // cpu, cuda, auto
   std::optional<int> gpus;
   std::string init_from;
   std::string resume_from;

@@ -29,6 +29,10 @@
 namespace cubist {
 namespace {
 
+// Keys of TrainingState's maps.
+constexpr char kGlobalBatch[] = "global_batch";
+constexpr char kDataManifest[] = "data_manifest";
+
 // Where the reference keeps a model inside another one's checkpoint.
 const std::vector<std::string>& KnownPrefixes() {
   static const auto* prefixes = new std::vector<std::string>{"vae."};
@@ -129,20 +133,25 @@ absl::Status CheckConfigAgainst(const Checkpoint& checkpoint, const ValidatedExp
 class Starter {
  public:
   Starter(const ValidatedExperiment& experiment, const RunOptions& options, CheckpointStore& store,
-          const FlatOptimizer& optimizer, bool is_first_rank)
+          const FlatOptimizer& optimizer, const BatchShape& shape, const RunData& data)
       : experiment_(experiment),
         options_(options),
         store_(store),
         optimizer_(optimizer),
-        is_first_rank_(is_first_rank) {}
+        global_batch_(shape.global()),
+        data_manifest_(data.clips().manifest_hash()),
+        is_first_rank_(shape.rank == 0) {}
 
   absl::StatusOr<checkpoint::TrainingState> Start() {
     ASSIGN_OR_RETURN(std::optional<LoadReport> report, store_.LoadLatest(options_.allow_fallback));
     if (report.has_value()) {
+      // The same command goes on after a stop: where the run began does not matter any more.
       if (!options_.init_from.empty() || !options_.resume_from.empty()) {
-        return ConfigError(absl::StrCat("--init_from and --resume_from start a new run, but ", options_.run_directory,
-                                        " has checkpoints already; add --fresh or --wname"));
+        Say(
+            absl::StrCat("--init_from and --resume_from were for the start of this run, which has checkpoints by now; "
+                         "--fresh or --wname start another one"));
       }
+      resumed_own_ = true;
       if (is_first_rank_) RETURN_IF_ERROR(store_.ResumeFrom(report->checkpoint));
       return Resume(report->checkpoint);
     }
@@ -155,9 +164,13 @@ class Starter {
     state.set_step(0);
     state.set_samples_consumed(0);
     state.set_seed(static_cast<uint64_t>(experiment_.proto().training().seed()));
+    (*state.mutable_counters())[kGlobalBatch] = global_batch_;
+    (*state.mutable_texts())[kDataManifest] = data_manifest_;
     return state;
   }
 
+  // Whether the run's own folder holds a checkpoint of the step that Start() returned.
+  bool resumed_own() const { return resumed_own_; }
   // For the logger, which is made when it is known where the run starts.
   const std::vector<std::string>& lines() const { return lines_; }
 
@@ -166,13 +179,31 @@ class Starter {
 
   absl::StatusOr<checkpoint::TrainingState> Resume(const Checkpoint& checkpoint) {
     RETURN_IF_ERROR(CheckConfigAgainst(checkpoint, experiment_, [this](const std::string& line) { Say(line); }));
+    checkpoint::TrainingState state = checkpoint.state();
+    if (const int64_t stored = state.counters().at(kGlobalBatch); stored != global_batch_) {
+      return ConfigError(absl::StrCat("a step of this run takes ", stored,
+                                      " samples over all ranks, with this config "
+                                      "and number of ranks it would take ",
+                                      global_batch_, "; set batch.global=", stored,
+                                      " (or as many ranks as before), or start a new run with --fresh"));
+    }
+    if (std::string& stored = (*state.mutable_texts())[kDataManifest]; stored != data_manifest_) {
+      Say("warning: the clips of this run have changed since it was saved (their names, their tars' sizes, or which of "
+          "them train): from here on it draws other samples than it would have");
+      stored = data_manifest_;
+    }
     RETURN_IF_ERROR(Restore(checkpoint, optimizer_));
     Say(absl::StrCat("resuming after step ", checkpoint.step(), " from ", checkpoint.folder()));
-    return checkpoint.state();
+    return state;
   }
 
   absl::StatusOr<checkpoint::TrainingState> ResumeElsewhere() {
     std::string folder = options_.resume_from;
+    if (!IsDirectory(folder)) {
+      return ConfigError(absl::StrCat("--resume_from ", folder,
+                                      ": no such folder; it takes a run's folder or one of its checkpoints. The "
+                                      "weights alone of a .ckpt or .safetensors file are taken by --init_from"));
+    }
     const CheckpointStore other(SystemFileOps(), folder + "/checkpoints");
     ASSIGN_OR_RETURN(const std::vector<int64_t> steps, other.List());
     if (!steps.empty()) folder = other.FolderOf(steps.back());
@@ -185,8 +216,11 @@ class Starter {
   const RunOptions& options_;
   CheckpointStore& store_;
   const FlatOptimizer& optimizer_;
+  const int64_t global_batch_;
+  const std::string data_manifest_;
   const bool is_first_rank_;
   std::vector<std::string> lines_;
+  bool resumed_own_ = false;
 };
 
 // The cores of this machine, shared by its ranks.
@@ -218,7 +252,7 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
                         {config.checkpoints().keep_last(), config.checkpoints().keep_every()});
   if (is_first_rank) RETURN_IF_ERROR(store.Clean());
   RETURN_IF_ERROR(communicator.Barrier());
-  Starter starter(experiment, options, store, optimizer, is_first_rank);
+  Starter starter(experiment, options, store, optimizer, shape, *data);
   ASSIGN_OR_RETURN(checkpoint::TrainingState state, starter.Start());
   RETURN_IF_ERROR(communicator.Barrier());  // nobody saves while another one reads
   if (is_first_rank) RETURN_IF_ERROR(folder.WriteConfig(ops, experiment.CanonicalText()));

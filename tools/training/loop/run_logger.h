@@ -24,8 +24,12 @@ class RunLogger {
   RunLogger(FileOps& ops, const RunFolder& folder, std::optional<int64_t> resumed_step);
   ~RunLogger();
 
-  // The line of a step; `plain`: print it where there is no terminal to rewrite it on.
-  void Step(const StepStatus& status, bool plain) { console_.Step(status, plain); }
+  // How far the run is: rewrites the live line of a terminal, nothing elsewhere.
+  void Progress(const StepStatus& status) { console_.Step(status, /*plain=*/false); }
+  // The line of a log interval, which comes late: only where there is no live line to fall back behind.
+  void IntervalLine(const StepStatus& status) {
+    if (!console_.live()) console_.Step(status, /*plain=*/true);
+  }
   void Message(const std::string& line) { console_.Message(line); }
 
   void Row(int64_t step, Split split, const Metrics& metrics);

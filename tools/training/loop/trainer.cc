@@ -23,8 +23,9 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
 }
 
 // "loss/struct-0" is logged as "train_loss/struct-0" or "val_loss/struct-0"; the total of validation is
-// "val_loss" itself.
+// "val_loss" itself; a name without a group stays as it is.
 std::string LogName(Split split, const std::string& name) {
+  if (name.find('/') == std::string::npos) return name;
   if (split == Split::kValidation) return name == "loss/sum" ? kValidationLoss : "val_" + name;
   return "train_" + name;
 }
@@ -55,10 +56,9 @@ Trainer::Trainer(const TrainerParts& parts, checkpoint::TrainingState state)
 bool Trainer::AtEnd() const { return config_.training().has_max_steps() && Step() >= config_.training().max_steps(); }
 
 absl::Status Trainer::Run() {
-  started_ = interval_started_ = saved_at_ = std::chrono::steady_clock::now();
+  started_ = saved_at_ = std::chrono::steady_clock::now();
   first_step_ = interval_step_ = Step();
-  // A checkpoint of this step exists already when the run was resumed.
-  if (Step() > 0) saved_step_ = Step();
+  if (parts_.saved_already) saved_step_ = Step();
   batches_ = parts_.data.Training(static_cast<uint64_t>(state_.samples_consumed()));
   if (ValidationDue()) RETURN_IF_ERROR(Validate());
   while (!stop_ && !AtEnd()) {
@@ -68,7 +68,13 @@ absl::Status Trainer::Run() {
   RETURN_IF_ERROR(FlushPending());
   if (saved_step_ != Step()) RETURN_IF_ERROR(Save());
   RETURN_IF_ERROR(parts_.communicator.Barrier());
-  if (!stop_) return absl::OkStatus();
+  if (!stop_) {
+    if (parts_.logger != nullptr) {
+      parts_.logger->Message(absl::StrCat("done: step ", Step(), " of training.max_steps ",
+                                          config_.training().max_steps(), "; a larger --max_steps takes it further"));
+    }
+    return absl::OkStatus();
+  }
   return PreemptedError(
       absl::StrCat("asked to stop after step ", Step(), "; everything is saved, the same command goes on from there"));
 }
@@ -86,6 +92,7 @@ absl::Status Trainer::Agree(bool step_is_void) {
 
 // False if the step was given up; nothing but gradient() has changed then.
 absl::StatusOr<bool> Trainer::TakeStep() {
+  const auto begin = std::chrono::steady_clock::now();
   parts_.optimizer.ZeroGradient();
   at::Tensor metric_sums;
   bool interrupted = false;
@@ -102,7 +109,7 @@ absl::StatusOr<bool> Trainer::TakeStep() {
     const at::Tensor sums = evaluation.metrics.Sums();
     metric_sums = metric_sums.defined() ? metric_sums.add_(sums) : sums;
     metric_names_ = evaluation.metrics.names();
-    if (picture_due && micro_batch == 0) RETURN_IF_ERROR(DrawPicture(*batch, "train", "img/sample_train"));
+    if (picture_due && micro_batch == 0) picture_batch_ = batch;
   }
   RETURN_IF_ERROR(Agree(interrupted));
   if (step_void_) return false;
@@ -114,6 +121,7 @@ absl::StatusOr<bool> Trainer::TakeStep() {
   metric_sums_ = metric_sums;
   state_.set_step(Step() + 1);
   state_.set_samples_consumed(state_.samples_consumed() + parts_.shape.global());
+  step_seconds_ += SecondsSince(begin);
   return true;
 }
 
@@ -123,6 +131,10 @@ absl::Status Trainer::AfterStep() {
     RETURN_IF_ERROR(FlushPending());
     SetPendingAside();
   }
+  if (picture_batch_ != nullptr) {
+    const std::shared_ptr<TaskBatch> batch = std::exchange(picture_batch_, nullptr);
+    RETURN_IF_ERROR(DrawPicture(*batch, "train", "img/sample_train"));
+  }
   if (!stop_ && ValidationDue()) RETURN_IF_ERROR(Validate());
   if (SaveDue()) RETURN_IF_ERROR(Save());
   return absl::OkStatus();
@@ -131,7 +143,7 @@ absl::Status Trainer::AfterStep() {
 void Trainer::ShowProgress() {
   StepStatus status;
   status.step = Step();
-  const double per_step = SecondsSince(started_) / static_cast<double>(Step() - first_step_);
+  const double per_step = step_seconds_ / static_cast<double>(Step() - first_step_);
   if (config_.training().has_max_steps()) {
     status.total_steps = config_.training().max_steps();
     status.eta_seconds = per_step * static_cast<double>(config_.training().max_steps() - Step());
@@ -140,20 +152,21 @@ void Trainer::ShowProgress() {
   status.gradient_norm = last_norm_;
   status.learning_rate = parts_.optimizer.LearningRateOfStep(Step() - 1);
   status.samples_per_second = static_cast<double>(parts_.shape.global()) / per_step;
-  status.data_wait = batches_->waited_seconds() / SecondsSince(started_);
-  parts_.logger->Step(status, /*plain=*/false);
+  status.data_wait = batches_->waited_seconds() / step_seconds_;
+  parts_.logger->Progress(status);
 }
 
 void Trainer::SetPendingAside() {
-  const double seconds = SecondsSince(interval_started_), waited = batches_->waited_seconds();
+  const double seconds = step_seconds_ - interval_step_seconds_, waited = batches_->waited_seconds();
   const double steps = static_cast<double>(Step() - interval_step_);
   pending_ = Pending{Step(),
                      metric_sums_,
                      parts_.optimizer.gradient_norm().clone(),
                      parts_.optimizer.skipped_steps().clone(),
+                     state_.samples_consumed(),
                      steps * static_cast<double>(parts_.shape.global()) / seconds,
                      (waited - interval_wait_) / seconds};
-  interval_started_ = std::chrono::steady_clock::now();
+  interval_step_seconds_ = step_seconds_;
   interval_step_ = Step();
   interval_wait_ = waited;
 }
@@ -170,8 +183,8 @@ absl::Status Trainer::FlushPending() {
     Metrics metrics = sums;
     metrics.emplace_back("gradient_norm", *last_norm_);
     metrics.emplace_back("lr-AdamW", learning_rate);
-    metrics.emplace_back("epoch", static_cast<double>(pending.step * parts_.shape.global() /
-                                                      static_cast<int64_t>(parts_.data.samples_per_epoch())));
+    metrics.emplace_back(
+        "epoch", static_cast<double>(pending.samples_consumed / static_cast<int64_t>(parts_.data.samples_per_epoch())));
     metrics.emplace_back("val_step", static_cast<double>(pending.step));
     metrics.emplace_back("samples_per_second", pending.samples_per_second);
     metrics.emplace_back("data_wait", pending.data_wait);
@@ -180,7 +193,7 @@ absl::Status Trainer::FlushPending() {
     status.step = pending.step;
     if (config_.training().has_max_steps()) {
       status.total_steps = config_.training().max_steps();
-      status.eta_seconds = SecondsSince(started_) / static_cast<double>(Step() - first_step_) *
+      status.eta_seconds = step_seconds_ / static_cast<double>(Step() - first_step_) *
                            static_cast<double>(config_.training().max_steps() - Step());
     }
     status.loss = last_loss_;
@@ -188,14 +201,17 @@ absl::Status Trainer::FlushPending() {
     status.learning_rate = learning_rate;
     status.samples_per_second = pending.samples_per_second;
     status.data_wait = pending.data_wait;
-    parts_.logger->Step(status, /*plain=*/true);
+    parts_.logger->IntervalLine(status);
   }
-  if (const int64_t skipped = pending.skipped.item<int64_t>(); skipped > 0) {
-    return NotFiniteError(absl::StrCat("the gradient of ", skipped, " of the steps up to ", pending.step,
-                                       " was not finite; those steps were not applied. Lower "
-                                       "learning_rate.initial, or look at the losses in metrics.jsonl"));
-  }
-  return absl::OkStatus();
+  return CheckFinite(pending.skipped, pending.step);
+}
+
+absl::Status Trainer::CheckFinite(const at::Tensor& skipped, int64_t step) const {
+  const int64_t count = skipped.item<int64_t>();
+  if (count == 0) return absl::OkStatus();
+  return NotFiniteError(absl::StrCat("the gradient of ", count, " of the steps up to ", step,
+                                     " was not finite; those steps were not applied and nothing was saved since. "
+                                     "Lower learning_rate.initial, or look at the losses in metrics.jsonl"));
 }
 
 bool Trainer::ValidationDue() const {
@@ -277,6 +293,8 @@ bool Trainer::SaveDue() const {
 
 absl::Status Trainer::Save() {
   RETURN_IF_ERROR(FlushPending());
+  // A checkpoint never holds a step that was counted and not taken.
+  RETURN_IF_ERROR(CheckFinite(parts_.optimizer.skipped_steps(), Step()));
   saved_step_ = Step();
   saved_at_ = std::chrono::steady_clock::now();
   if (parts_.store == nullptr) return absl::OkStatus();

@@ -49,6 +49,7 @@ struct TrainerParts {
   RunLogger* logger = nullptr;       // rank 0 only
   std::string program_version;
   std::function<bool()> stop_requested;
+  bool saved_already = false;  // the run's own folder holds a checkpoint of the state at hand
 };
 
 class Trainer {
@@ -66,6 +67,7 @@ class Trainer {
   struct Pending {
     int64_t step;
     at::Tensor metric_sums, gradient_norm, skipped;
+    int64_t samples_consumed;
     double samples_per_second, data_wait;
   };
 
@@ -75,6 +77,7 @@ class Trainer {
   absl::Status Validate();
   absl::Status Save();
   absl::Status FlushPending();
+  absl::Status CheckFinite(const at::Tensor& skipped, int64_t step) const;
   void SetPendingAside();
   void ShowProgress();
   absl::Status DrawPicture(const TaskBatch& batch, const std::string& name, const std::string& tag);
@@ -94,10 +97,13 @@ class Trainer {
   bool stop_ = false;       // agreed by all ranks
   bool step_void_ = false;  // agreed too: the step at hand was given up
   int64_t saved_step_ = -1;
-  std::chrono::steady_clock::time_point started_, interval_started_, saved_at_;
+  std::shared_ptr<TaskBatch> picture_batch_;  // of the step at hand, when its picture is due
+  std::chrono::steady_clock::time_point started_, saved_at_;
   int64_t first_step_ = 0;
+  // Of steps alone, without validation, pictures and saving: since the start, and up to the last log line.
+  double step_seconds_ = 0;
   int64_t interval_step_ = 0;
-  double interval_wait_ = 0;
+  double interval_step_seconds_ = 0, interval_wait_ = 0;
 };
 
 }  // namespace cubist

@@ -1,8 +1,9 @@
 #include "tools/training/loop/weights_source.h"
 
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <set>
 #include <utility>
@@ -18,11 +19,6 @@
 
 namespace cubist {
 namespace {
-
-bool IsDirectory(const std::string& path) {
-  struct stat info;
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-}
 
 class CheckpointWeights : public WeightsSource {
  public:
@@ -96,6 +92,10 @@ std::string ListSome(const std::vector<std::string>& names) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<WeightsSource>> WeightsSource::Open(const std::string& reference) {
+  if (::access(reference.c_str(), R_OK) != 0) {
+    return ConfigError(absl::StrCat("--init_from ", reference, ": ", ErrnoText(errno),
+                                    "; it takes a run's folder, a checkpoint, or a .safetensors, .ckpt or .pth file"));
+  }
   if (IsDirectory(reference + "/checkpoints")) {
     const CheckpointStore store(SystemFileOps(), reference + "/checkpoints");
     ASSIGN_OR_RETURN(const std::optional<int64_t> latest, store.Latest());

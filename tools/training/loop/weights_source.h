@@ -18,7 +18,7 @@ class WeightsSource {
  public:
   // `reference`: a run folder (its latest checkpoint), a checkpoint folder, a .safetensors file, or a torch
   // zip file (.ckpt, .pth, .pt) that holds a state dict, at its top or under "state_dict".
-  // Errors: DataError or StorageError that names the file.
+  // Errors: ConfigError naming --init_from if there is nothing; DataError or StorageError naming the file.
   static absl::StatusOr<std::unique_ptr<WeightsSource>> Open(const std::string& reference);
 
   virtual ~WeightsSource() = default;

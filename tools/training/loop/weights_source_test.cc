@@ -64,7 +64,7 @@ TEST(WeightsSourceTest, SafetensorsFiles) {
 
 TEST(WeightsSourceTest, WhatIsNotThereIsNamed) {
   const absl::Status status = WeightsSource::Open("/nowhere/model.ckpt").status();
-  EXPECT_NE(ExitCodeOf(status), ExitCode::kInternal);
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kConfig);
   EXPECT_THAT(std::string(status.message()), HasSubstr("/nowhere/model.ckpt"));
 }
 
