@@ -21,9 +21,6 @@ absl::Status LookupCpu(const VoxelGridView& grid, View<const int32_t, 2> ijk, co
 void DenseIndexCpu(const VoxelGridView& grid, const std::array<int, 3>& ijk_min, const std::array<int, 3>& dims,
                    View<int64_t, 1> index);
 
-// counts[b] = voxels of sample b in both grids, in a, in b. InternalError when the batch sizes differ.
-absl::Status OverlapCountsCpu(const VoxelGridView& a, const VoxelGridView& b, View<int64_t, 2> counts);
-
 }  // namespace cubist
 
 #endif  // CUBIST_KERNELS_VOXEL_GRID_LOOKUP_H_

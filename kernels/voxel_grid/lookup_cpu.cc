@@ -40,22 +40,4 @@ void DenseIndexCpu(const VoxelGridView& grid, const std::array<int, 3>& ijk_min,
   });
 }
 
-absl::Status OverlapCountsCpu(const VoxelGridView& a, const VoxelGridView& b, View<int64_t, 2> counts) {
-  RETURN_IF_ERROR(CheckBatch(b.batch_size(), a.batch_size(), "OverlapCounts"));
-  for (int64_t sample = 0; sample < a.batch_size(); ++sample) {
-    counts(sample, 0) = 0;
-    counts(sample, 1) = a.host_offsets[sample + 1] - a.host_offsets[sample];
-    counts(sample, 2) = b.host_offsets[sample + 1] - b.host_offsets[sample];
-  }
-  for (int64_t leaf = 0; leaf < a.leaves.num_leaves; ++leaf) {
-    const int32_t* origin = a.leaves.origin + 4 * leaf;
-    const int32_t other = FindLeaf(b.leaves, origin[3], origin[0] >> 3, origin[1] >> 3, origin[2] >> 3);
-    if (other < 0) continue;
-    for (int word = 0; word < 8; ++word) {
-      counts(origin[3], 0) += CountBits(a.leaves.mask[8 * leaf + word] & b.leaves.mask[8 * int64_t{other} + word]);
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace cubist

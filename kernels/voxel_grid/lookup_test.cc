@@ -79,35 +79,6 @@ TEST(DenseIndexTest, IsTheCellOfAVolume) {
   }
 }
 
-TEST(OverlapCountsTest, CountsCommonVoxels) {
-  std::mt19937_64 random(6);
-  for (int round = 0; round < 20; ++round) {
-    Samples a, b;
-    for (int sample = 0; sample < 3; ++sample) {
-      const int64_t count_a = round % 4 == sample ? 0 : 600, count_b = round % 5 == sample ? 0 : 400;
-      a.push_back(RandomIjk(random, count_a, {-9, -9, -9}, {9, 9, 9}));
-      b.push_back(RandomIjk(random, count_b, {-4, -12, -9}, {20, 9, 5}));
-    }
-    std::vector<int64_t> counts(9), expected;
-    const HostVoxelGrid grid_a = GridOf(a), grid_b = GridOf(b);
-    ASSERT_TRUE(OverlapCountsCpu(grid_a.View(), grid_b.View(), View<int64_t, 2>(counts.data(), {3, 3})).ok());
-    for (int sample = 0; sample < 3; ++sample) {
-      const std::set<Ijk> in_a(a[sample].begin(), a[sample].end()), in_b(b[sample].begin(), b[sample].end());
-      int64_t both = 0;
-      for (const Ijk& ijk : in_a) both += in_b.count(ijk);
-      expected.insert(expected.end(), {both, static_cast<int64_t>(in_a.size()), static_cast<int64_t>(in_b.size())});
-    }
-    EXPECT_EQ(counts, expected);
-  }
-}
-
-TEST(OverlapCountsTest, RefusesABatchOfAnotherSize) {
-  const HostVoxelGrid one = GridOf({{}}), two = GridOf({{}, {}});
-  int64_t counts[6];
-  EXPECT_EQ(ExitCodeOf(OverlapCountsCpu(one.View(), two.View(), View<int64_t, 2>(counts, {2, 3}))),
-            ExitCode::kInternal);
-}
-
 TEST(NeighborMapTest, MatchesLookingUpEveryNeighbour) {
   for (const int threads : {1, 3}) {
     SetParallelThreads(threads);

@@ -121,12 +121,4 @@ absl::StatusOr<at::Tensor> NeighborMap(const VoxelGrid& grid) {
   return map;
 }
 
-absl::StatusOr<at::Tensor> OverlapCounts(const VoxelGrid& a, const VoxelGrid& b) {
-  RETURN_IF_ERROR(CheckCpuGrid(a, "OverlapCounts"));
-  RETURN_IF_ERROR(CheckCpuGrid(b, "OverlapCounts"));
-  at::Tensor counts = at::empty({a.batch_size(), 3}, at::TensorOptions().dtype(at::kLong));
-  RETURN_IF_ERROR(OverlapCountsCpu(a.View(), b.View(), ViewOf<int64_t, 2>(counts)));
-  return counts;
-}
-
 }  // namespace cubist

@@ -92,10 +92,6 @@ absl::StatusOr<at::Tensor> DenseIndex(const VoxelGrid& grid, const std::array<in
 // voxel ijk + (dx, dy, dz) of the same sample, or -1. Tap 13 is the voxel itself.
 absl::StatusOr<at::Tensor> NeighborMap(const VoxelGrid& grid);
 
-// Of two grids with equally many samples, per sample: voxels in both, in a, in b; int64 [B, 3] on the host. Pure ijk
-// match: transforms are ignored. Intersection over union is c0 / (c1 + c2 - c0).
-absl::StatusOr<at::Tensor> OverlapCounts(const VoxelGrid& a, const VoxelGrid& b);
-
 }  // namespace cubist
 
 #endif  // CUBIST_KERNELS_VOXEL_GRID_VOXEL_GRID_TORCH_H_

@@ -127,9 +127,6 @@ TEST(VoxelGridTorchTest, AnswersQuestions) {
 
   const absl::StatusOr<VoxelGrid> other = GridFromIjk(Int32({1, 0, 0, 9, 5, 5}, {2, 3}), {0, 1, 2}, kFifth);
   ASSERT_TRUE(other.ok());
-  const absl::StatusOr<at::Tensor> overlap = OverlapCounts(grid, *other);
-  ASSERT_TRUE(overlap.ok());
-  EXPECT_THAT(Values<int64_t>(*overlap), ElementsAre(1, 3, 1, 0, 1, 1));
   const absl::StatusOr<at::Tensor> nearest = NearestVoxel(grid, *other);
   ASSERT_TRUE(nearest.ok());
   EXPECT_THAT(Values<int64_t>(*nearest), ElementsAre(2, 3));
@@ -148,7 +145,6 @@ TEST(VoxelGridTorchTest, EmptyBatchesWork) {
   EXPECT_EQ(Coarsen(*empty, {2, 2, 2})->parent.numel(), 0);
   EXPECT_EQ(Subdivide(*empty, {2, 2, 2}, at::empty({0}, at::TensorOptions().dtype(at::kBool)))->grid.num_voxels(), 0);
   EXPECT_THAT(Values<int64_t>(*NearestVoxel(*empty, SmallGrid())), ElementsAre(-1, -1, -1, -1));
-  EXPECT_THAT(Values<int64_t>(*OverlapCounts(*empty, SmallGrid())), ElementsAre(0, 0, 3, 0, 0, 1));
 }
 
 TEST(VoxelGridTorchTest, RefusesTensorsOfTheWrongKind) {
