@@ -6,7 +6,9 @@ mkdir -p copy/lib
 cp -L "${train}" "${runfiles}/tools/train_worker" copy/
 # Links in place of copies: the libraries are gigabytes.
 for library in "${runfiles}"/_solib_*/*/*.so*; do ln -s "$(readlink -f "${library}")" copy/lib/; done
-readelf --dynamic copy/train_worker | grep RPATH | grep -qF '$ORIGIN/lib' || fail "no \$ORIGIN/lib in the RPATH"
+for program in train train_worker; do
+  readelf --dynamic "copy/${program}" | grep RPATH | grep -qF '[$ORIGIN/lib' || fail "${program}: lib/ is not first in RPATH"
+done
 
 expect 0 env --unset=RUNFILES_DIR --unset=TEST_SRCDIR copy/train "${tiny}" --max_steps 1
 log_says "step 1/1"
