@@ -140,20 +140,27 @@ absl::Status Trainer::AfterStep() {
   return absl::OkStatus();
 }
 
-void Trainer::ShowProgress() {
+// What the console shows of a step: the newest loss that was read, and these rates.
+StepStatus Trainer::StatusOf(int64_t step, double samples_per_second, double data_wait) const {
   StepStatus status;
-  status.step = Step();
-  const double per_step = step_seconds_ / static_cast<double>(Step() - first_step_);
+  status.step = step;
   if (config_.training().has_max_steps()) {
     status.total_steps = config_.training().max_steps();
-    status.eta_seconds = per_step * static_cast<double>(config_.training().max_steps() - Step());
+    status.eta_seconds = step_seconds_ / static_cast<double>(Step() - first_step_) *
+                         static_cast<double>(config_.training().max_steps() - Step());
   }
   status.loss = last_loss_;
   status.gradient_norm = last_norm_;
-  status.learning_rate = parts_.optimizer.LearningRateOfStep(Step() - 1);
-  status.samples_per_second = static_cast<double>(parts_.shape.global()) / per_step;
-  status.data_wait = batches_->waited_seconds() / step_seconds_;
-  parts_.logger->Progress(status);
+  status.learning_rate = parts_.optimizer.LearningRateOfStep(step - 1);
+  status.samples_per_second = samples_per_second;
+  status.data_wait = data_wait;
+  return status;
+}
+
+void Trainer::ShowProgress() {
+  const double steps = static_cast<double>(Step() - first_step_);
+  parts_.logger->Progress(StatusOf(Step(), steps * static_cast<double>(parts_.shape.global()) / step_seconds_,
+                                   batches_->waited_seconds() / step_seconds_));
 }
 
 void Trainer::SetPendingAside() {
@@ -189,19 +196,7 @@ absl::Status Trainer::FlushPending() {
     metrics.emplace_back("samples_per_second", pending.samples_per_second);
     metrics.emplace_back("data_wait", pending.data_wait);
     parts_.logger->Row(pending.step, Split::kTrain, metrics);
-    StepStatus status;
-    status.step = pending.step;
-    if (config_.training().has_max_steps()) {
-      status.total_steps = config_.training().max_steps();
-      status.eta_seconds = step_seconds_ / static_cast<double>(Step() - first_step_) *
-                           static_cast<double>(config_.training().max_steps() - Step());
-    }
-    status.loss = last_loss_;
-    status.gradient_norm = last_norm_;
-    status.learning_rate = learning_rate;
-    status.samples_per_second = pending.samples_per_second;
-    status.data_wait = pending.data_wait;
-    parts_.logger->IntervalLine(status);
+    parts_.logger->IntervalLine(StatusOf(pending.step, pending.samples_per_second, pending.data_wait));
   }
   return CheckFinite(pending.skipped, pending.step);
 }

@@ -79,6 +79,7 @@ class Trainer {
   absl::Status FlushPending();
   absl::Status CheckFinite(const at::Tensor& skipped, int64_t step) const;
   void SetPendingAside();
+  StepStatus StatusOf(int64_t step, double samples_per_second, double data_wait) const;
   void ShowProgress();
   absl::Status DrawPicture(const TaskBatch& batch, const std::string& name, const std::string& tag);
   bool ValidationDue() const;
