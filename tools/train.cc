@@ -42,8 +42,9 @@ absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& ex
   const std::atomic<bool>* stop = StopOnSignals();
   // A reader of our output that leaves (head, a tee that died) is no reason to lose a run.
   std::signal(SIGPIPE, SIG_IGN);
-  ASSIGN_OR_RETURN(const PreparedRun run, PrepareRunFolder(SystemFileOps(), path, plan));
+  // The data first: where it cannot be made, no run folder is.
   RETURN_IF_ERROR(PrepareData(SystemFileOps(), experiment, stop));
+  ASSIGN_OR_RETURN(const PreparedRun run, PrepareRunFolder(SystemFileOps(), path, plan));
   ASSIGN_OR_RETURN(const std::vector<WorkerCommand> workers,
                    WorkerCommands(flags, experiment, plan, run.folder, *worker, device));
   if (stop->load()) return PreemptedError("stopped before the first step; start it again to go on");

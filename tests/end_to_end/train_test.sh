@@ -75,6 +75,9 @@ log_says "the clips of this run have changed"
 
 # The reference's order of clamping and averaging is another run.
 expect 0 "${train}" "${tiny}" --wname reference --max_steps 2 --set compat=REFERENCE --set batch.per_gpu=2
+expect 2 "${train}" "${tiny}" --wname reference --max_steps 3 --set compat=REFERENCE --set batch.per_gpu=4 \
+  --set batch.accumulate=1
+log_says "batch.per_gpu was 2"
 expect 0 "${train}" "${tiny}" --wname correct --max_steps 2 --set batch.per_gpu=2
 if cmp -s runs/{reference,correct}/checkpoints/step-000000002/model.safetensors; then fail "compat changes nothing"; fi
 expect 3 "${train}" "${tiny}" --wname wide --init_from runs/tiny --max_steps 1 --set voxel_vae.encoder_channels=16

@@ -31,6 +31,7 @@ namespace {
 
 // Keys of TrainingState's maps.
 constexpr char kGlobalBatch[] = "global_batch";
+constexpr char kPerGpu[] = "per_gpu";
 constexpr char kDataManifest[] = "data_manifest";
 
 // Where the reference keeps a model inside another one's checkpoint.
@@ -138,7 +139,7 @@ class Starter {
         options_(options),
         store_(store),
         optimizer_(optimizer),
-        global_batch_(shape.global()),
+        shape_(shape),
         data_manifest_(data.clips().manifest_hash()),
         is_first_rank_(shape.rank == 0) {}
 
@@ -164,7 +165,8 @@ class Starter {
     state.set_step(0);
     state.set_samples_consumed(0);
     state.set_seed(static_cast<uint64_t>(experiment_.proto().training().seed()));
-    (*state.mutable_counters())[kGlobalBatch] = global_batch_;
+    (*state.mutable_counters())[kGlobalBatch] = shape_.global();
+    (*state.mutable_counters())[kPerGpu] = shape_.per_gpu;
     (*state.mutable_texts())[kDataManifest] = data_manifest_;
     return state;
   }
@@ -180,13 +182,7 @@ class Starter {
   absl::StatusOr<checkpoint::TrainingState> Resume(const Checkpoint& checkpoint) {
     RETURN_IF_ERROR(CheckConfigAgainst(checkpoint, experiment_, [this](const std::string& line) { Say(line); }));
     checkpoint::TrainingState state = checkpoint.state();
-    if (const int64_t stored = state.counters().at(kGlobalBatch); stored != global_batch_) {
-      return ConfigError(absl::StrCat("a step of this run takes ", stored,
-                                      " samples over all ranks, with this config "
-                                      "and number of ranks it would take ",
-                                      global_batch_, "; set batch.global=", stored,
-                                      " (or as many ranks as before), or start a new run with --fresh"));
-    }
+    RETURN_IF_ERROR(CheckBatch(state));
     if (std::string& stored = (*state.mutable_texts())[kDataManifest]; stored != data_manifest_) {
       Say("warning: the clips of this run have changed since it was saved (their names, their tars' sizes, or which of "
           "them train): from here on it draws other samples than it would have");
@@ -195,6 +191,30 @@ class Starter {
     RETURN_IF_ERROR(Restore(checkpoint, optimizer_));
     Say(absl::StrCat("resuming after step ", checkpoint.step(), " from ", checkpoint.folder()));
     return state;
+  }
+
+  // A step must take as many samples as before. How they are shared out may change, unless the reference's
+  // order makes it part of the mathematics.
+  absl::Status CheckBatch(const checkpoint::TrainingState& state) const {
+    const auto stored = [&state](const char* key) {
+      const auto found = state.counters().find(key);
+      return found == state.counters().end() ? int64_t{-1} : found->second;
+    };
+    if (const int64_t global = stored(kGlobalBatch); global != shape_.global()) {
+      return ConfigError(absl::StrCat(
+          "a step of this run takes ", global, " samples over all ranks; with batch.per_gpu ", shape_.per_gpu,
+          ", accumulation ", shape_.accumulate, " and ", shape_.world_size, " rank(s) it would take ", shape_.global(),
+          ". Change them so that their product is ", global, ", or start a new run with --fresh"));
+    }
+    const Gradient& gradient = experiment_.proto().gradient();
+    const bool split_counts = gradient.clip_each_micro_batch() || gradient.batch_mean_over_voxels();
+    const int64_t per_gpu = stored(kPerGpu);
+    if (split_counts && per_gpu != shape_.per_gpu) {
+      return ConfigError(absl::StrCat("batch.per_gpu was ", per_gpu, " when the run started and is ", shape_.per_gpu,
+                                      " now; with gradient.clip_each_micro_batch or gradient.batch_mean_over_voxels "
+                                      "(compat: REFERENCE) it has to stay"));
+    }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<checkpoint::TrainingState> ResumeElsewhere() {
@@ -216,7 +236,7 @@ class Starter {
   const RunOptions& options_;
   CheckpointStore& store_;
   const FlatOptimizer& optimizer_;
-  const int64_t global_batch_;
+  const BatchShape shape_;
   const std::string data_manifest_;
   const bool is_first_rank_;
   std::vector<std::string> lines_;

@@ -66,11 +66,13 @@ absl::Status Trainer::Run() {
     if (taken) RETURN_IF_ERROR(AfterStep());
   }
   RETURN_IF_ERROR(FlushPending());
+  // The line that stays on a terminal has the last step's numbers.
+  if (parts_.logger != nullptr && Step() > first_step_) ShowProgress();
   if (saved_step_ != Step()) RETURN_IF_ERROR(Save());
   RETURN_IF_ERROR(parts_.communicator.Barrier());
   if (!stop_) {
     if (parts_.logger != nullptr) {
-      parts_.logger->Message(absl::StrCat("done: step ", Step(), " of training.max_steps ",
+      parts_.logger->Message(absl::StrCat("done: step ", Step(), ", training.max_steps is ",
                                           config_.training().max_steps(), "; a larger --max_steps takes it further"));
     }
     return absl::OkStatus();
