@@ -19,10 +19,8 @@ enum class RandomPurpose : uint32_t {
   kClipOrder = 2,
   kClipSplit = 3,
   kCropJitter = 4,
-  kStartFrame = 5,
   kLatentNoise = 6,
   kSynthesis = 7,
-  kSubsample = 8,
 };
 
 struct PhiloxKey {

@@ -21,7 +21,7 @@ using Item = std::unique_ptr<uint64_t>;
 
 // Delays that mix up the order in which threads finish.
 void Dawdle(uint64_t k) {
-  const PhiloxKey key(1, RandomPurpose::kSubsample);
+  const PhiloxKey key(1, RandomPurpose::kSynthesis);
   std::this_thread::sleep_for(microseconds(PhiloxInteger(key, k, 0, 2000)));
 }
 

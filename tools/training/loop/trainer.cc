@@ -81,15 +81,14 @@ absl::Status Trainer::Run() {
       absl::StrCat("asked to stop after step ", Step(), "; everything is saved, the same command goes on from there"));
 }
 
-// Whether some rank wants to stop, and whether some rank gave the step up.
-absl::Status Trainer::Agree(bool step_is_void) {
+// Sets stop_ when some rank wants to stop; returns whether some rank gave the step up.
+absl::StatusOr<bool> Trainer::Agree(bool step_is_void) {
   const at::Tensor wishes = at::zeros({2}, at::kLong);
   wishes.data_ptr<int64_t>()[0] = parts_.stop_requested() ? 1 : 0;
   wishes.data_ptr<int64_t>()[1] = step_is_void ? 1 : 0;
   RETURN_IF_ERROR(parts_.communicator.AllReduceMax(wishes));
   stop_ = wishes.data_ptr<int64_t>()[0] != 0;
-  step_void_ = wishes.data_ptr<int64_t>()[1] != 0;
-  return absl::OkStatus();
+  return wishes.data_ptr<int64_t>()[1] != 0;
 }
 
 // False if the step was given up; nothing but gradient() has changed then.
@@ -100,7 +99,7 @@ absl::StatusOr<bool> Trainer::TakeStep() {
   bool interrupted = false;
   const bool picture_due = parts_.logger != nullptr && config_.logging().picture_interval_steps() > 0 &&
                            (Step() + 1) % config_.logging().picture_interval_steps() == 0;
-  for (int64_t micro_batch = 0; micro_batch < parts_.shape.accumulate && !interrupted; ++micro_batch) {
+  for (int64_t micro_batch = 0; micro_batch < parts_.shape.accumulate; ++micro_batch) {
     ASSIGN_OR_RETURN(const std::shared_ptr<TaskBatch> batch, batches_->Next(parts_.stop_requested));
     interrupted = batch == nullptr;
     if (interrupted) break;
@@ -113,8 +112,8 @@ absl::StatusOr<bool> Trainer::TakeStep() {
     metric_names_ = evaluation.metrics.names();
     if (picture_due && micro_batch == 0) picture_batch_ = batch;
   }
-  RETURN_IF_ERROR(Agree(interrupted));
-  if (step_void_) return false;
+  ASSIGN_OR_RETURN(const bool given_up, Agree(interrupted));
+  if (given_up) return false;
 
   const at::NoGradGuard no_gradients;
   RETURN_IF_ERROR(parts_.communicator.AllReduceSum(parts_.optimizer.gradient()));
@@ -244,7 +243,7 @@ absl::Status Trainer::Validate() {
     names = evaluation.metrics.names();
     if (parts_.logger != nullptr && i == 0) RETURN_IF_ERROR(DrawPicture(*batch, "validation", "img/sample_val"));
   }
-  RETURN_IF_ERROR(Agree(/*step_is_void=*/false));
+  RETURN_IF_ERROR(Agree(/*step_is_void=*/false).status());
   if (stop_) return absl::OkStatus();  // the next start validates this step again
 
   // A rank without a sample does not know how many metrics there are.

@@ -72,7 +72,7 @@ class Trainer {
   };
 
   absl::StatusOr<bool> TakeStep();
-  absl::Status Agree(bool step_is_void);
+  absl::StatusOr<bool> Agree(bool step_is_void);
   absl::Status AfterStep();
   absl::Status Validate();
   absl::Status Save();
@@ -95,8 +95,7 @@ class Trainer {
   at::Tensor metric_sums_;  // double [2, names] of the last step, over all ranks
   std::optional<Pending> pending_;
   std::optional<double> last_loss_, last_norm_;
-  bool stop_ = false;       // agreed by all ranks
-  bool step_void_ = false;  // agreed too: the step at hand was given up
+  bool stop_ = false;  // agreed by all ranks
   int64_t saved_step_ = -1;
   std::shared_ptr<TaskBatch> picture_batch_;  // of the step at hand, when its picture is due
   std::chrono::steady_clock::time_point started_, saved_at_;
