@@ -59,9 +59,9 @@ TEST_F(ExplainTest, AListAnEnumAndAnAlternative) {
 TEST_F(ExplainTest, ABlockIsATable) {
   const std::string text = Text("training");
   EXPECT_THAT(text, HasSubstr("Length, seed and arithmetic of the run."));
-  EXPECT_THAT(text, HasSubstr("  field          value\n"));
-  EXPECT_THAT(text, HasSubstr("  seed           3          Seed of initialisation"));
-  EXPECT_THAT(text, HasSubstr("  max_steps      (not set)  Optimizer steps"));
+  EXPECT_THAT(text, HasSubstr("  field                      value\n"));
+  EXPECT_THAT(text, HasSubstr("  seed                       3          Seed of initialisation"));
+  EXPECT_THAT(text, HasSubstr("  max_steps                  (not set)  Optimizer steps"));
   EXPECT_THAT(text, HasSubstr("set by      --set training.seed=3, default"));
   EXPECT_THAT(Text("data.synthesize"), HasSubstr("set by      not set"));
   EXPECT_THAT(Text("data"), HasSubstr("  synthesize {}"));
