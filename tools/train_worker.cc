@@ -63,9 +63,9 @@ int main(int argc, char** argv) {
   app.add_option("--config", config, "Resolved config")->required();
   app.add_option("--run_dir", options.run_directory, "Run folder, which exists")->required();
   app.add_option("--device", options.device, "cpu or cuda");
-  app.add_option("--init_from", options.init_from, "Weights to start from");
-  app.add_option("--resume_from", options.resume_from, "Run or checkpoint to go on from");
-  app.add_flag("--allow_fallback", options.allow_fallback, "Take an older checkpoint if the latest is damaged");
+  app.add_option("--init_from", options.start.init_from, "Weights to start from");
+  app.add_option("--resume_from", options.start.resume_from, "Run or checkpoint to go on from");
+  app.add_flag("--allow_fallback", options.start.allow_fallback, "Take an older checkpoint if the latest is damaged");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -8,16 +8,15 @@
 #include "absl/status/status.h"
 #include "configs/loader.h"
 #include "tools/training/communicator/communicator.h"
+#include "tools/training/loop/run_start.h"
 
 namespace cubist {
 
 struct RunOptions {
-  std::string run_directory;    // exists, and is locked by whoever started this rank
-  std::string device = "cpu";   // "cpu" or "cuda"
-  int local_world_size = 1;     // ranks on this machine, which share its cores
-  std::string init_from;        // weights only, for a new run; empty: none
-  std::string resume_from;      // full state from elsewhere, for a new run; empty: none
-  bool allow_fallback = false;  // take an older checkpoint if the latest does not verify
+  std::string run_directory;   // exists, and is locked by whoever started this rank
+  std::string device = "cpu";  // "cpu" or "cuda"
+  int local_world_size = 1;    // ranks on this machine, which share its cores
+  StartOptions start;
   std::string program_version;
   std::function<bool()> stop_requested;  // polled in every loop and wait
 };

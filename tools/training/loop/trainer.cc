@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "base/status.h"
 #include "tools/tasks/host_tensor_torch.h"
+#include "tools/training/loop/optimizer_state.h"
 
 namespace cubist {
 namespace {
@@ -297,16 +298,8 @@ absl::Status Trainer::Save() {
   parts_.logger->Sync();
 
   CheckpointContents contents;
-  std::vector<HostTensor> copies;  // what `contents` points into
-  for (const std::string& group : parts_.optimizer.Groups()) {
-    TensorGroup& tensors = contents.groups.emplace_back();
-    tensors.name = group;
-    for (const NamedTensor& tensor : parts_.optimizer.Group(group)) {
-      copies.push_back(ToHost(tensor.tensor));
-      const HostTensor& copy = copies.back();
-      tensors.tensors.push_back({tensor.name, copy.dtype(), copy.shape(), copy.bytes()});
-    }
-  }
+  HostOptimizerState host = CopyOptimizer(parts_.optimizer);
+  contents.groups = std::move(host.groups);
   contents.state = state_;
   contents.state.set_elapsed_seconds(state_.elapsed_seconds() + SecondsSince(started_));
   contents.config_text = parts_.experiment.CanonicalText();

@@ -1,0 +1,49 @@
+#include "tools/training/loop/optimizer_state.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "tools/tasks/host_tensor_torch.h"
+
+namespace cubist {
+
+absl::Status CopyInto(const HostTensor& source, const std::string& from, const NamedTensor& target) {
+  if (source.shape() != target.tensor.sizes().vec()) {
+    return DataError(absl::StrCat(from, ": tensor ", target.name, " is ", source.Describe(), ", the model's is ",
+                                  ToHost(target.tensor).Describe()));
+  }
+  const at::NoGradGuard no_gradients;
+  target.tensor.copy_(FromHost(source, at::kCPU));
+  return absl::OkStatus();
+}
+
+absl::Status RestoreOptimizer(const Checkpoint& checkpoint, const FlatOptimizer& optimizer) {
+  for (const std::string& group : optimizer.Groups()) {
+    const std::vector<NamedTensor> tensors = optimizer.Group(group);
+    if (checkpoint.Tensors(group).size() != tensors.size()) {
+      return StorageError(absl::StrCat(checkpoint.folder(), ": group ", group, " has ",
+                                       checkpoint.Tensors(group).size(), " tensors, this model has ", tensors.size()));
+    }
+    for (const NamedTensor& tensor : tensors) {
+      ASSIGN_OR_RETURN(const HostTensor value, checkpoint.Read(group, tensor.name));
+      RETURN_IF_ERROR(CopyInto(value, checkpoint.folder(), tensor));
+    }
+  }
+  return absl::OkStatus();
+}
+
+HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer) {
+  HostOptimizerState state;
+  for (const std::string& group : optimizer.Groups()) {
+    TensorGroup& tensors = state.groups.emplace_back();
+    tensors.name = group;
+    for (const NamedTensor& tensor : optimizer.Group(group)) {
+      const HostTensor& copy = state.copies.emplace_back(ToHost(tensor.tensor));
+      tensors.tensors.push_back({tensor.name, copy.dtype(), copy.shape(), copy.bytes()});
+    }
+  }
+  return state;
+}
+
+}  // namespace cubist

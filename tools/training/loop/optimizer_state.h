@@ -1,0 +1,31 @@
+// A FlatOptimizer to checkpoints and back.
+#ifndef CUBIST_TOOLS_TRAINING_LOOP_OPTIMIZER_STATE_H_
+#define CUBIST_TOOLS_TRAINING_LOOP_OPTIMIZER_STATE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/host_tensor.h"
+#include "tools/training/checkpoint/checkpoint_reader.h"
+#include "tools/training/checkpoint/checkpoint_store.h"
+#include "tools/training/optimizer/flat_optimizer.h"
+
+namespace cubist {
+
+// Writes `source` into the target's tensor, whose shape it must have. DataError naming `from` and the tensor.
+absl::Status CopyInto(const HostTensor& source, const std::string& from, const NamedTensor& target);
+
+// Every tensor of the optimizer from the checkpoint, and none left over. StorageErrors name file and tensor.
+absl::Status RestoreOptimizer(const Checkpoint& checkpoint, const FlatOptimizer& optimizer);
+
+// All that the optimizer holds, in host memory; the groups point into the copies.
+struct HostOptimizerState {
+  std::vector<TensorGroup> groups;
+  std::vector<HostTensor> copies;
+};
+HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer);
+
+}  // namespace cubist
+
+#endif  // CUBIST_TOOLS_TRAINING_LOOP_OPTIMIZER_STATE_H_

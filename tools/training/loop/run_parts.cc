@@ -1,0 +1,72 @@
+#include "tools/training/loop/run_parts.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/parallel_for.h"
+#include "base/status.h"
+
+namespace cubist {
+namespace {
+
+absl::StatusOr<at::ScalarType> ParameterType(Precision precision, const at::Device& device) {
+  if (device.is_cpu() && precision != FP32 && precision != FP64) {
+    return ConfigError(absl::StrCat("training.precision is ", Precision_Name(precision),
+                                    ", which needs a GPU; on a CPU train with --set training.precision=FP32"));
+  }
+  if (!device.is_cpu() && precision == FP64) {
+    return ConfigError("training.precision FP64 is for tests on a CPU; choose BF16, TF32 or FP32");
+  }
+  return precision == FP64 ? at::kDouble : at::kFloat;
+}
+
+FlatOptimizerOptions OptimizerOptions(const Experiment& experiment) {
+  FlatOptimizerOptions options;
+  options.adamw.beta1 = experiment.optimizer().beta1();
+  options.adamw.beta2 = experiment.optimizer().beta2();
+  options.adamw.epsilon = experiment.optimizer().epsilon();
+  options.adamw.weight_decay = experiment.optimizer().weight_decay();
+  options.adamw.amsgrad = experiment.optimizer().amsgrad();
+  options.schedule.initial = experiment.learning_rate().initial();
+  options.schedule.decay_factor = experiment.learning_rate().decay_factor();
+  options.schedule.decay_samples = static_cast<double>(experiment.learning_rate().decay_samples());
+  options.schedule.samples_per_step = experiment.learning_rate().samples_per_step();
+  options.schedule.minimum = experiment.learning_rate().minimum();
+  options.ema_decay = experiment.ema().decay();
+  options.clip_value = experiment.gradient().clip_value();
+  options.clip_each_micro_batch = experiment.gradient().clip_each_micro_batch();
+  return options;
+}
+
+// The cores of this machine, shared by its ranks.
+void ShareCores(int ranks) {
+  const int threads = std::max(1, ParallelThreads() / ranks);
+  SetParallelThreads(threads);
+  at::set_num_threads(threads);
+}
+
+}  // namespace
+
+absl::StatusOr<RunParts> MakeRunParts(const ValidatedExperiment& experiment, const std::string& device_name,
+                                      int local_world_size, const BatchShape& shape) {
+  const Experiment& config = experiment.proto();
+  const at::Device device(device_name);
+  ShareCores(local_world_size);
+  // Our own kernels are deterministic on a CPU as they are.
+  at::globalContext().setDeterministicAlgorithms(config.training().deterministic(), /*warn_only=*/false);
+  ASSIGN_OR_RETURN(const at::ScalarType dtype, ParameterType(config.training().precision(), device));
+
+  RunParts parts;
+  parts.shape = shape;
+  ASSIGN_OR_RETURN(parts.task, MakeTask(experiment, dtype, device));
+  InitializeParameters(parts.task->module(), static_cast<uint32_t>(config.training().seed()));
+  parts.optimizer =
+      std::make_unique<FlatOptimizer>(parts.task->module().Parameters(), OptimizerOptions(config), dtype, device);
+  ASSIGN_OR_RETURN(parts.data, RunData::Open(config, *parts.task, shape));
+  return parts;
+}
+
+}  // namespace cubist
