@@ -11,6 +11,7 @@
 #include "tools/training/launch/run_preparation.h"
 #include "tools/training/launch/train_flags.h"
 #include "tools/training/launch/worker_location.h"
+#include "tools/training/rehearsal/rehearsal_launch.h"
 
 namespace cubist {
 namespace {
@@ -34,14 +35,12 @@ absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& ex
   ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
   RETURN_IF_ERROR(worker.status());
   ASSIGN_OR_RETURN(const std::string path, RunFolderOf(flags, experiment, plan));
-  ASSIGN_OR_RETURN(const std::string description, DescribeRun(experiment, plan, *worker, device, path));
-  if (flags.dry_run) {
-    std::fputs(description.c_str(), stdout);
-    return 0;
-  }
   const std::atomic<bool>* stop = StopOnSignals();
   // A reader of our output that leaves (head, a tee that died) is no reason to lose a run.
   std::signal(SIGPIPE, SIG_IGN);
+  if (flags.dry_run || flags.preflight) {
+    return LaunchRehearsal(flags, experiment, plan, *worker, device, path, stop);
+  }
   // The data first: where it cannot be made, no run folder is.
   RETURN_IF_ERROR(PrepareData(SystemFileOps(), experiment, stop));
   ASSIGN_OR_RETURN(const PreparedRun run, PrepareRunFolder(SystemFileOps(), path, plan));

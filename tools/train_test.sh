@@ -24,8 +24,9 @@ print(f"rank {rank} of {os.environ['CUBIST_WORLD_SIZE']}, local {os.environ['CUB
 for argument in sys.argv[1:]:
     print("argument", argument, flush=True)
 flags = dict(a[2:].split("=", 1) for a in sys.argv[1:] if "=" in a)
-with open(flags["config"]) as config, open(f"{flags['run_dir']}/seen_by_{rank}.textproto", "w") as seen:
-    seen.write(config.read())
+if "rehearse" not in flags:
+    with open(flags["config"]) as config, open(f"{flags['run_dir']}/seen_by_{rank}.textproto", "w") as seen:
+        seen.write(config.read())
 action = os.environ.get("FAKE_WORKER")
 if action == "data":
     if rank != "1":
@@ -61,7 +62,7 @@ name="help"
 train --help
 expect_code 0
 for flag in config --run_dir --wname --data_root --assets_root --max_steps --eval_interval --device --gpus --seed \
-  --logger_type --init_from --resume_from --fresh --set --allow_fallback --dry_run --preflight --print_config \
+  --logger_type --init_from --resume_from --fresh --set --allow_fallback --dry_run --preflight --profile_steps --replay_step --print_config \
   --explain; do
   expect_in "${stdout}" "${flag}"
 done
@@ -69,7 +70,9 @@ expect_in "${stdout}" "train configs/quickstart/vae.textproto --gpus 2 --device 
 
 name="flags that are wrong"
 for arguments in "" "--no_such_flag" "small.textproto --gpus 0" "small.textproto --gpus x" \
-  "small.textproto --preflight" "small.textproto --device tpu" "small.textproto --device cuda" "small.textproto --logger_type csv" \
+  "small.textproto --dry_run --preflight" "small.textproto --dry_run --replay_step 3" "small.textproto --replay_step 0" \
+  "small.textproto --profile_steps 3" "small.textproto --profile_steps 3:2" "small.textproto --profile_steps 0:2" \
+  "small.textproto --device tpu" "small.textproto --device cuda" "small.textproto --logger_type csv" \
   "small.textproto --logger_type wandb" "absent.textproto" "small.textproto second.textproto" \
   "small.textproto --max_steps -1" "small.textproto --set" "small.textproto --set no.such=1" \
   "small.textproto --wname a/b" "small.textproto --init_from a --resume_from b"; do
@@ -80,6 +83,8 @@ for arguments in "" "--no_such_flag" "small.textproto --gpus 0" "small.textproto
 done
 train small.textproto --logger_type wandb
 expect_in "${stderr}" "--logger_type none"
+train small.textproto --profile_steps 15:10
+expect_in "${stderr}" '--profile_steps: "15:10": the last step is before the first one'
 [[ ! -e "${work}/user/runs" ]] || fail "${name}: a refused run left a folder"
 
 name="print_config: flags beat the file; its text has the hash that is said"
@@ -90,7 +95,7 @@ for line in 'max_steps: 7' 'seed: 11' 'data_root: "elsewhere"' 'assets_root: "as
   'logger_type: TENSORBOARD' 'per_gpu: 3' 'beta1: 0.8'; do
   expect_in "${stdout}" "${line}"
 done
-[[ "$(grep -c 'interval_steps: 100' <<<"${stdout}")" == 0 ]] || fail "${name}: --eval_interval lost to interval_steps"
+[[ "$(grep -c '^ *interval_steps: 100' <<<"${stdout}")" == 0 ]] || fail "${name}: --eval_interval lost to interval_steps"
 expect_in "${stderr}" "config hash: $(sha256sum <<<"${stdout}" | cut -d' ' -f1)"
 
 name="explain"
@@ -105,15 +110,20 @@ expect_code 2
 name="dry run"
 train small.textproto --dry_run --gpus 3
 expect_code 0
+expect_in "${stdout}" "would start 3 of 3 ranks"
+expect_in "${stdout}" "argument --rehearse=dry_run"
+expect_in "${stdout}" "rank 0 of 3, local 0"
+[[ "${stdout}" != *"rank 1 of 3"* ]] || fail "${name}: one process takes the step"
 expect_last_line "run folder: runs/small"
 [[ ! -e "${work}/user/runs" ]] || fail "${name}: made a folder"
 
 name="a run"
-train small.textproto --init_from 'a b.ckpt' --allow_fallback
+train small.textproto --init_from 'a b.ckpt' --allow_fallback --profile_steps 10:15 --replay_step 7
 expect_code 0
 expect_last_line "run folder: runs/small"
 expect_in "${stdout}" "rank 0 of 1, local 0, port 0, in ${work}/user"
-for argument in --run_dir=runs/small --device=cpu '--init_from=a b.ckpt' --allow_fallback; do
+for argument in --run_dir=runs/small --device=cpu '--init_from=a b.ckpt' --allow_fallback --profile_steps=10:15 \
+  --replay_step=7; do
   expect_in "${stdout}" "argument ${argument}"$'\n'
 done
 train small.textproto --print_config

@@ -3,6 +3,7 @@
 #ifndef CUBIST_DATA_PROCESS_FORMATS_BYTES_H_
 #define CUBIST_DATA_PROCESS_FORMATS_BYTES_H_
 
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -14,6 +15,9 @@
 namespace cubist {
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers in files are read by memcpy");
+
+// Deflate cannot pack better than this (RFC 1951: 258 bytes from 2 bits); a file that claims more lies.
+constexpr uint64_t kMaxDeflateRatio = 1032;
 
 // The number that starts at `bytes`; the caller has checked that sizeof(T) bytes are there.
 template <typename T>

@@ -2,8 +2,14 @@
 #ifndef CUBIST_DATA_PROCESS_FORMATS_FORMAT_TESTING_H_
 #define CUBIST_DATA_PROCESS_FORMATS_FORMAT_TESTING_H_
 
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -42,6 +48,18 @@ inline std::string WriteTemporary(const std::string& name, std::string_view byte
 inline void ExpectDataError(const absl::Status& status, std::initializer_list<std::string> parts) {
   EXPECT_EQ(ExitCodeOf(status), ExitCode::kData) << status;
   for (const std::string& part : parts) EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr(part));
+}
+
+// For death tests: ends the process, with 0 if `refuse` returns true though the process can have 64 MiB more memory at
+// most, as for readers that believe a size only where the file can hold as much.
+[[noreturn]] inline void ExitAfterLittleMemory(const std::function<bool()>& refuse) {
+  unsigned long pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit limit = {};
+  limit.rlim_cur = limit.rlim_max = pages * static_cast<unsigned long>(sysconf(_SC_PAGESIZE)) + (64 << 20);
+  if (pages == 0 || setrlimit(RLIMIT_AS, &limit) != 0) std::_Exit(1);
+  const bool limited = mmap(nullptr, 128 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+  std::_Exit(limited && refuse() ? 0 : 2);
 }
 
 template <typename T>

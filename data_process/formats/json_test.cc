@@ -66,6 +66,22 @@ TEST(JsonTest, EveryTruncationIsAnError) {
   }
 }
 
+// The library's own parser is the oracle for what is JSON.
+TEST(JsonTest, EveryFlippedBitIsAnErrorUnlessItIsJson) {
+  const std::string good = R"({"ab": [1.5, true, "x\u0041\u00e9", {"cde": null}], "fghi": {}})";
+  int refused = 0;
+  for (size_t at = 0; at < 8 * good.size(); ++at) {
+    std::string text = good;
+    text[at / 8] = static_cast<char>(text[at / 8] ^ (1 << at % 8));
+    const absl::Status status = ParseStatus(text);
+    EXPECT_EQ(status.ok(), json::accept(text)) << text << ": " << status;
+    if (status.ok()) continue;
+    EXPECT_EQ(ExitCodeOf(status), ExitCode::kData) << status;
+    ++refused;
+  }
+  EXPECT_GT(refused, 200);
+}
+
 TEST(JsonTest, Limits) {
   EXPECT_TRUE(ParseStatus(std::string(64, '[') + std::string(64, ']')).ok());
   ExpectDataError(ParseStatus(std::string(65, '[') + std::string(65, ']')), {"limit of 64"});

@@ -109,6 +109,27 @@ TEST(NpyTest, EveryTruncationIsAnError) {
   }
 }
 
+// No checksum holds an npy file: what a flipped bit leaves readable still has as many bytes as the file.
+TEST(NpyTest, EveryFlippedBitIsAnErrorOrAnArrayOfTheSameSize) {
+  for (const std::string name : {"c_f8.npy", "c_b1.npy", "fortran.npy", "version2.npy", "empty.npy"}) {
+    const std::string good = ReadFixture(name);
+    const size_t size = ParseNpy(good, name)->byte_size();
+    int refused = 0;
+    for (size_t at = 0; at < 8 * (good.size() - size); ++at) {
+      std::string bytes = good;
+      bytes[at / 8] = static_cast<char>(bytes[at / 8] ^ (1 << at % 8));
+      const auto tensor = ParseNpy(bytes, name);
+      if (tensor.ok()) {
+        EXPECT_EQ(tensor->byte_size(), size) << name << " bit " << at;
+      } else {
+        EXPECT_EQ(ExitCodeOf(tensor.status()), ExitCode::kData) << tensor.status();
+        ++refused;
+      }
+    }
+    EXPECT_GT(refused, 100) << name;
+  }
+}
+
 TEST(NpyTest, HostileHeaders) {
   const std::string good = "{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }";
   ASSERT_TRUE(ParseStatus(File(good, std::string(8, '\0'))).ok());
@@ -133,6 +154,13 @@ TEST(NpyTest, HostileHeaders) {
         "{'descr': __import__('os').system('true'), 'fortran_order': False, 'shape': (1,)}"}) {
     EXPECT_EQ(ExitCodeOf(ParseStatus(File(header, std::string(8, '\0')))), ExitCode::kData) << header;
   }
+  const auto refuse = [&] {
+    for (const std::string shape : {"(134217728,)", "(536870912,)", "(16384, 16384)", "(1, 1, 1, 33554432)"}) {
+      if (ExitCodeOf(ParseStatus(with_shape(shape))) != ExitCode::kData) return false;
+    }
+    return true;
+  };
+  EXPECT_EXIT(ExitAfterLittleMemory(refuse), ::testing::ExitedWithCode(0), "");
   std::string many = "(";
   for (int i = 0; i < 70; ++i) many += "1,";
   ExpectDataError(ParseStatus(with_shape(many + ")")), {"64 dimensions"});

@@ -92,6 +92,26 @@ TEST(NpzTest, ZipBombsAreRefusedBeforeUnpacking) {
   EXPECT_EQ(ExitCodeOf(ParseStatus(bytes)), ExitCode::kData);
 }
 
+// Directory and member agree on a size that two bytes of deflate cannot have: no memory is taken for it.
+TEST(NpzTest, ImpossibleSizesAreRefusedInLittleMemory) {
+  const auto number = [](uint64_t value, int size) {
+    std::string bytes;
+    for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> (8 * i));
+    return bytes;
+  };
+  // APPNOTE 4.3.7, 4.3.12 and 4.3.16: version to checksum, sizes, name.
+  const std::string name = "a.npy", data("\x03\0", 2);
+  const std::string fields = number(20, 2) + number(0, 2) + number(8, 2) + number(0, 8) + number(data.size(), 4) +
+                             number(0x7fffffff, 4) + number(name.size(), 2) + number(0, 2);
+  const std::string local = "PK\x03\x04" + fields + name + data;
+  const std::string entry = "PK\x01\x02" + number(20, 2) + fields + std::string(14, '\0') + name;
+  const std::string bytes = local + entry + "PK\x05\x06" + number(0, 4) + number(1, 2) + number(1, 2) +
+                            number(entry.size(), 4) + number(local.size(), 4) + number(0, 2);
+  ExpectDataError(ParseStatus(bytes), {"objects.npz", "'a.npy'", "2147483647 bytes cannot come from 2"});
+  EXPECT_EXIT(ExitAfterLittleMemory([&] { return ExitCodeOf(ParseStatus(bytes)) == ExitCode::kData; }),
+              ::testing::ExitedWithCode(0), "");
+}
+
 // The 64-bit end record can announce any number of entries; none of it may be believed before it is read.
 TEST(NpzTest, HugeEntryCountsAreRefused) {
   const auto append = [](std::string& bytes, uint64_t value, int size) {

@@ -1,5 +1,7 @@
 #include "data_process/formats/ply.h"
 
+#include <cmath>
+
 #include "data_process/formats/format_testing.h"
 
 namespace cubist {
@@ -65,6 +67,31 @@ TEST(PlyTest, EveryTruncationIsAnError) {
   }
 }
 
+// No checksum holds a PLY file: what a flipped bit leaves readable is still a mesh.
+TEST(PlyTest, EveryFlippedBitIsAnErrorOrAMesh) {
+  for (const std::string name : {"mesh_ascii.ply", "mesh_binary.ply"}) {
+    const std::string good = ReadFixture(name);
+    int refused = 0;
+    for (size_t at = 0; at < 8 * good.size(); ++at) {
+      std::string bytes = good;
+      bytes[at / 8] = static_cast<char>(bytes[at / 8] ^ (1 << at % 8));
+      const auto mesh = ParsePly(bytes, name);
+      if (!mesh.ok()) {
+        EXPECT_EQ(ExitCodeOf(mesh.status()), ExitCode::kData) << mesh.status();
+        ++refused;
+        continue;
+      }
+      EXPECT_LE(mesh->vertices.byte_size() + mesh->faces.byte_size(), 16 * good.size());
+      for (const float value : Values<float>(mesh->vertices))
+        EXPECT_TRUE(std::isfinite(value)) << name << " bit " << at;
+      for (const int32_t vertex : Values<int32_t>(mesh->faces)) {
+        EXPECT_TRUE(vertex >= 0 && vertex < mesh->vertices.shape()[0]) << name << " bit " << at;
+      }
+    }
+    EXPECT_GT(refused, 100) << name;
+  }
+}
+
 TEST(PlyTest, Refused) {
   const std::string triangle = "0 0 0\n1 0 0\n0 1 0\n";
   ASSERT_TRUE(ParseStatus(Ascii("3", "1", triangle + "3 0 1 2\n")).ok());
@@ -78,6 +105,11 @@ TEST(PlyTest, Refused) {
   ExpectDataError(ParseStatus(Ascii("3", "1", "0 0 0\n1 x 0\n0 1 0\n3 0 1 2\n")), {"'x'"});
   ExpectDataError(ParseStatus(Ascii("40000000", "1", triangle)), {"truncated", "40000000"});
   ExpectDataError(ParseStatus(Ascii("9000000000000000000", "1", triangle)), {"limit of"});
+  const auto refuse = [&] {
+    return ExitCodeOf(ParseStatus(Ascii("50000000", "0", triangle))) == ExitCode::kData &&
+           ExitCodeOf(ParseStatus(Ascii("3", "100000000", triangle + "3 0 1 2\n"))) == ExitCode::kData;
+  };
+  EXPECT_EXIT(ExitAfterLittleMemory(refuse), ::testing::ExitedWithCode(0), "");
   ExpectDataError(ParseStatus(Ascii("-1", "1", triangle)), {"element NAME COUNT", "line 3"});
   ExpectDataError(ParseStatus("ply\nformat binary_big_endian 1.0\nend_header\n"), {"binary_big_endian", "line 2"});
   for (const std::string text :

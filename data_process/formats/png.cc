@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "data_process/formats/bytes.h"
 
 namespace cubist {
 namespace {
@@ -29,6 +30,7 @@ struct Session {
   int bit_depth = 0;  // as the pixels come out: 1, 8 or 16
   int channels = 0;
   size_t row_bytes = 0;
+  size_t packed_row_bytes = 0;  // as they are compressed, but for the filter's byte
 };
 
 void OnError(png_structp png, png_const_charp message) {
@@ -78,6 +80,7 @@ bool ReadHeader(Session* session, png_uint_32 max_width, png_uint_32 max_height)
   png_read_info(session->png, session->info);
   const int depth = png_get_bit_depth(session->png, session->info);
   const int colour = png_get_color_type(session->png, session->info);
+  session->packed_row_bytes = png_get_rowbytes(session->png, session->info);
   if (colour == PNG_COLOR_TYPE_PALETTE) {
     png_set_palette_to_rgb(session->png);
     if (png_get_valid(session->png, session->info, PNG_INFO_tRNS) != 0) png_set_tRNS_to_alpha(session->png);
@@ -149,6 +152,10 @@ absl::StatusOr<HostTensor> ParsePng(std::string_view bytes, std::string_view wha
     return DataError(absl::StrCat(what, ": PNG of ", session.width, "x", session.height, " pixels and ",
                                   session.channels, " channels is more than the limit of ", limits.max_array_bytes,
                                   " bytes"));
+  }
+  if (session.packed_row_bytes * session.height / kMaxDeflateRatio > bytes.size()) {
+    return DataError(absl::StrCat(what, ": PNG of ", session.width, "x", session.height, " pixels cannot lie in ",
+                                  bytes.size(), " bytes: truncated or damaged"));
   }
   if (session.row_bytes * session.height != *size)
     return InternalError(absl::StrCat(what, ": PNG rows of another size"));

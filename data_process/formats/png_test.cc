@@ -102,6 +102,19 @@ TEST(PngTest, EveryFlippedByteIsAnError) {
   }
 }
 
+// Nearly as well compressed as deflate can: a genuine image of one colour is no bomb.
+TEST(PngTest, ImagesOfOneColourAreRead) {
+  for (const HostTensor& image :
+       {HostTensor(DType::kUInt8, {4000, 4000}), HostTensor(DType::kBool, {8000, 8000}),
+        HostTensor(DType::kUInt16, {3000, 3000}), HostTensor(DType::kUInt8, {2000, 3000, 3})}) {
+    const std::string bytes = FormatPng(image);
+    EXPECT_GT(image.byte_size(), 500 * bytes.size()) << image.Describe();
+    const auto back = ParsePng(bytes, "one colour");
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->Describe(), image.Describe());
+  }
+}
+
 // A chunk with its checksum (PNG specification, 5.3).
 std::string Chunk(const std::string& type, const std::string& data) {
   const auto big_endian = [](uint32_t value) {
@@ -129,6 +142,10 @@ TEST(PngTest, HugeDimensionsAreRefusedBeforeAllocation) {
     EXPECT_EQ(ExitCodeOf(ParseStatus(with_size(width, height))), ExitCode::kData) << width << "x" << height;
   }
   ExpectDataError(ParseStatus(with_size(32768, 32768)), {"32768x32768", "limit of"});
+  // Within the limits, but more than so few bytes can be the compressed form of.
+  const auto refuse = [&] { return ExitCodeOf(ParseStatus(with_size(16384, 8192))) == ExitCode::kData; };
+  ExpectDataError(ParseStatus(with_size(16384, 8192)), {"16384x8192", "cannot lie in"});
+  EXPECT_EXIT(ExitAfterLittleMemory(refuse), ::testing::ExitedWithCode(0), "");
   PngLimits limits;
   limits.max_array_bytes = 54;
   ExpectDataError(ParseStatus(ReadFixture("grey8.png"), limits), {"limit of 54"});

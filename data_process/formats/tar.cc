@@ -147,7 +147,15 @@ struct Scan {
   int descriptor;
   uint64_t file_size;
   TarLimits limits;
+  DataPlace& place;          // what an error is about
   uint64_t next_header = 0;  // where the header after the last member begins
+
+  // The entry at next_header, of which `member` is known, and `end` unless the file is shorter.
+  void LookAt(const std::string& member, uint64_t end) {
+    place.member = member;
+    place.begin = next_header;
+    place.end = std::max(next_header, std::min(end, file_size));
+  }
 };
 
 // Checks the entry whose header libarchive has just read and describes its data.
@@ -157,6 +165,7 @@ absl::StatusOr<TarMember> CheckEntry(archive* reader, archive_entry* entry, Scan
   TarMember member;
   member.offset = static_cast<uint64_t>(archive_filter_bytes(reader, 0));
   const std::string what = absl::StrCat(scan.path, ": member ", Quoted(name), " at offset ", scan.next_header);
+  scan.LookAt(name, scan.next_header + kBlock);
   const mode_t type = archive_entry_filetype(entry);
   const bool hardlink = archive_entry_hardlink(entry) != nullptr;
   is_folder = type == AE_IFDIR && !hardlink;
@@ -177,6 +186,7 @@ absl::StatusOr<TarMember> CheckEntry(archive* reader, archive_entry* entry, Scan
   if (member.offset % kBlock != 0 || member.offset < scan.next_header + kBlock || member.offset > scan.file_size) {
     return DataError(absl::StrCat(what, ": its header is damaged (its data would begin at ", member.offset, ")"));
   }
+  scan.LookAt(name, member.offset + std::min(member.size, scan.file_size - member.offset));
   if (member.size > scan.file_size - member.offset) {
     return DataError(absl::StrCat(what, ": its ", member.size, " bytes from offset ", member.offset,
                                   " reach beyond the end of the file at ", scan.file_size,
@@ -191,8 +201,9 @@ absl::StatusOr<TarMember> CheckEntry(archive* reader, archive_entry* entry, Scan
   return member;
 }
 
-absl::Status CheckEndMarker(const Scan& scan) {
+absl::Status CheckEndMarker(Scan& scan) {
   std::array<char, 2 * kBlock> marker;
+  scan.LookAt("", scan.next_header + marker.size());
   const std::string what = absl::StrCat(scan.path, ": end marker at offset ", scan.next_header);
   if (scan.next_header > scan.file_size || scan.file_size - scan.next_header < marker.size()) {
     return DataError(absl::StrCat(what, ": the file ends at ", scan.file_size,
@@ -210,9 +221,18 @@ absl::Status CheckEndMarker(const Scan& scan) {
 absl::StatusOr<std::shared_ptr<const TarIndex>> TarIndex::Open(const std::string& path, const TarLimits& limits) {
   auto index = std::shared_ptr<TarIndex>(new TarIndex());
   index->path_ = path;
+  DataPlace place;
+  place.path = path;
+  if (const absl::Status status = index->ReadHeaders(limits, place); !status.ok()) return WithDataPlace(status, place);
+  return std::shared_ptr<const TarIndex>(std::move(index));
+}
+
+absl::Status TarIndex::ReadHeaders(const TarLimits& limits, DataPlace& place) {
+  const std::string& path = path_;
   std::unique_ptr<Descriptor> file;
-  RETURN_IF_ERROR(OpenForReading(path, file, index->identity_));
-  Scan scan{path, file->number(), static_cast<uint64_t>(index->identity_.st_size), limits};
+  RETURN_IF_ERROR(OpenForReading(path, file, identity_));
+  Scan scan{path, file->number(), static_cast<uint64_t>(identity_.st_size), limits, place};
+  scan.LookAt("", 2 * kBlock);
   if (scan.file_size < 2 * kBlock) {
     return DataError(
         absl::StrCat(path, ": ", scan.file_size, " bytes are too few for a tar archive: truncated; fetch it again"));
@@ -230,29 +250,29 @@ absl::StatusOr<std::shared_ptr<const TarIndex>> TarIndex::Open(const std::string
   }
   while (!empty) {
     archive_entry* entry = nullptr;
+    scan.LookAt("", scan.next_header + kBlock);
     const int result = archive_read_next_header(reader.get(), &entry);
     if (result == ARCHIVE_EOF) break;
     if (result != ARCHIVE_OK) {
       const char* reason = archive_error_string(reader.get());
       return DataError(absl::StrCat(path, ": header at offset ", scan.next_header, " (after member ",
-                                    index->members_.empty() ? "none" : Quoted(index->members_.back().name),
+                                    members_.empty() ? "none" : Quoted(members_.back().name),
                                     "): ", reason == nullptr ? "damaged" : reason, "; fetch the file again"));
     }
     bool is_folder = false;
     const uint64_t header = scan.next_header;
     ASSIGN_OR_RETURN(TarMember member, CheckEntry(reader.get(), entry, scan, is_folder));
     if (is_folder) continue;
-    if (static_cast<int64_t>(index->members_.size()) >= limits.max_members) {
+    if (static_cast<int64_t>(members_.size()) >= limits.max_members) {
       return DataError(absl::StrCat(path, ": more than the limit of ", limits.max_members, " members"));
     }
-    if (!index->by_name_.emplace(member.name, index->members_.size()).second) {
+    if (!by_name_.emplace(member.name, members_.size()).second) {
       return DataError(absl::StrCat(path, ": member ", Quoted(member.name), " at offset ", header,
                                     ": refused: this name occurs twice"));
     }
-    index->members_.push_back(std::move(member));
+    members_.push_back(std::move(member));
   }
-  RETURN_IF_ERROR(CheckEndMarker(scan));
-  return std::shared_ptr<const TarIndex>(std::move(index));
+  return CheckEndMarker(scan);
 }
 
 const TarMember* TarIndex::Find(std::string_view name) const {

@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/data_place.h"
 #include "base/file_ops.h"
 
 struct archive;
@@ -43,7 +44,7 @@ struct TarMember {
 class TarIndex {
  public:
   // Reads all headers (data is skipped by seeking) and verifies that each member lies within the file.
-  // USTAR, PAX and GNU headers. Errors: DataError with file, member and offset.
+  // USTAR, PAX and GNU headers. Errors: DataError with file, member and offset, which are also its DataPlace.
   static absl::StatusOr<std::shared_ptr<const TarIndex>> Open(const std::string& path, const TarLimits& limits = {});
 
   // In archive order. Folders are left out.
@@ -57,6 +58,8 @@ class TarIndex {
 
  private:
   TarIndex() = default;
+  // Fills an index whose path_ is set; `place` says at each moment what is being looked at.
+  absl::Status ReadHeaders(const TarLimits& limits, DataPlace& place);
 
   std::string path_;
   std::vector<TarMember> members_;

@@ -11,8 +11,6 @@
 namespace cubist {
 namespace {
 
-// Deflate cannot pack better than this (RFC 1951: 258 bytes from 2 bits); a directory that claims more lies.
-constexpr uint64_t kMaxDeflateRatio = 1032;
 constexpr size_t kEndRecordBytes = 22;
 
 std::string ErrorText(zip_error_t* error) { return zip_error_strerror(error); }

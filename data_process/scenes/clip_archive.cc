@@ -29,11 +29,6 @@ const TarMember* FindMember(const TarIndex& tar, const std::string& name) {
   return nullptr;
 }
 
-absl::StatusOr<MemberBytes> ReadMember(const TarIndex& tar, const TarMember& member) {
-  ASSIGN_OR_RETURN(std::string bytes, tar.Read(member));
-  return MemberBytes{std::move(bytes), tar.path() + ": member '" + member.name + "'"};
-}
-
 // "its frames go from 0 to 99", of members "<clip>.NNNNNN.<suffix>".
 std::string DescribeFrames(const TarIndex& tar, const std::string& clip, const std::string& suffix) {
   int64_t first = std::numeric_limits<int64_t>::max(), last = -1;
@@ -57,11 +52,17 @@ std::string DescribeFrames(const TarIndex& tar, const std::string& clip, const s
 
 }  // namespace
 
+absl::StatusOr<MemberBytes> ReadMember(const TarIndex& tar, const TarMember& member, const std::string& attribute,
+                                       const std::string& clip) {
+  DataPlace place{clip, attribute, tar.path(), member.name, member.offset, member.offset + member.size};
+  ASSIGN_OR_RETURN(std::string bytes, WithDataPlace(tar.Read(member), place));
+  return MemberBytes{std::move(bytes), tar.path() + ": member '" + member.name + "'", std::move(place)};
+}
+
 ClipArchive::ClipArchive(std::string data_root, size_t max_indices)
     : data_root_(std::move(data_root)), capacity_(std::max<size_t>(1, max_indices)) {}
 
-absl::StatusOr<ClipArchive::Tar> ClipArchive::Open(const std::string& attribute, const std::string& clip) {
-  const std::string path = ClipTarPath(data_root_, attribute, clip);
+absl::StatusOr<ClipArchive::Tar> ClipArchive::Open(const std::string& path) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (auto found = by_path_.find(path); found != by_path_.end()) {
@@ -83,25 +84,31 @@ absl::StatusOr<ClipArchive::Tar> ClipArchive::Open(const std::string& attribute,
   return tar;
 }
 
+absl::StatusOr<MemberBytes> ClipArchive::ReadNamed(const std::string& attribute, const std::string& clip,
+                                                   const std::string& name,
+                                                   const std::function<std::string(const TarIndex&)>& explain) {
+  const std::string path = ClipTarPath(data_root_, attribute, clip);
+  ASSIGN_OR_RETURN(const Tar tar, WithDataPlace(Open(path), {clip, attribute, path, "", 0, 0}));
+  if (const TarMember* member = FindMember(*tar, name)) return ReadMember(*tar, *member, attribute, clip);
+  return WithDataPlace(DataError(path + ": there is no member '" + name + "'" + explain(*tar)),
+                       {clip, attribute, path, name, 0, 0});
+}
+
 absl::StatusOr<MemberBytes> ClipArchive::Read(const std::string& attribute, const std::string& clip,
                                               const std::string& suffix) {
-  ASSIGN_OR_RETURN(const Tar tar, Open(attribute, clip));
-  const std::string name = clip + "." + suffix;
-  if (const TarMember* member = FindMember(*tar, name)) return ReadMember(*tar, *member);
-  return DataError(tar->path() + ": there is no member '" + name + "'; " +
-                   (tar->members().empty() ? "the tar is empty" : "its first is '" + tar->members()[0].name + "'"));
+  return ReadNamed(attribute, clip, clip + "." + suffix, [](const TarIndex& tar) {
+    return tar.members().empty() ? "; the tar is empty" : "; its first is '" + tar.members()[0].name + "'";
+  });
 }
 
 absl::StatusOr<MemberBytes> ClipArchive::ReadFrame(const std::string& attribute, const std::string& clip, int64_t frame,
                                                    const std::string& suffix) {
-  ASSIGN_OR_RETURN(const Tar tar, Open(attribute, clip));
   char digits[24];
   std::snprintf(digits, sizeof(digits), "%06lld", static_cast<long long>(frame));
-  const std::string name = clip + "." + digits + "." + suffix;
-  if (const TarMember* member = FindMember(*tar, name)) return ReadMember(*tar, *member);
-  return DataError(tar->path() + ": there is no member '" + name + "' for frame " + std::to_string(frame) + "; " +
-                   DescribeFrames(*tar, clip, suffix) +
-                   " (data.frame_start, frame_end, validation_start_frame and the frame offsets say which are read)");
+  return ReadNamed(attribute, clip, clip + "." + digits + "." + suffix, [&](const TarIndex& tar) {
+    return " for frame " + std::to_string(frame) + "; " + DescribeFrames(tar, clip, suffix) +
+           " (data.frame_start, frame_end, validation_start_frame and the frame offsets say which are read)";
+  });
 }
 
 size_t ClipArchive::kept_indices() const {

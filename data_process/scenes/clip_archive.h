@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -12,15 +13,29 @@
 #include <unordered_map>
 
 #include "absl/status/statusor.h"
+#include "base/data_place.h"
 #include "data_process/formats/tar.h"
 
 namespace cubist {
 
-// Bytes of one member and how messages name it: "<tar>: member '<name>'".
+// Bytes of one member, how messages name it ("<tar>: member '<name>'"), and where it lies.
 struct MemberBytes {
   std::string bytes;
   std::string what;
+  DataPlace place;
 };
+
+// A member of the tar of this attribute and clip. Errors: those of TarIndex::Read, with the member's DataPlace.
+absl::StatusOr<MemberBytes> ReadMember(const TarIndex& tar, const TarMember& member, const std::string& attribute,
+                                       const std::string& clip);
+
+// What `consume` makes of a member, an absl::Status or StatusOr; whatever it finds wrong gets the member's
+// DataPlace. Where there is no member: why.
+template <typename Consume>
+auto UseMember(const absl::StatusOr<MemberBytes>& member, const Consume& consume) -> decltype(consume(*member)) {
+  if (!member.ok()) return member.status();
+  return WithDataPlace(consume(*member), member->place);
+}
 
 // Any thread may call.
 class ClipArchive {
@@ -30,7 +45,8 @@ class ClipArchive {
 
   // The member "<clip>.<suffix>" of the attribute's tar. Where no member has exactly that name, upper
   // and lower case count as equal, because the reference reads keys back in lower case.
-  // Errors: DataErrors that name the tar: it is missing or damaged, or lacks the member.
+  // Errors: DataErrors that name the tar: it is missing or damaged, or lacks the member. All carry their
+  // DataPlace; that of a missing member has its name and no bytes.
   absl::StatusOr<MemberBytes> Read(const std::string& attribute, const std::string& clip, const std::string& suffix);
 
   // The member "<clip>.NNNNNN.<suffix>" with the frame's number in six digits. Errors as above; a missing
@@ -44,7 +60,10 @@ class ClipArchive {
  private:
   using Tar = std::shared_ptr<const TarIndex>;
 
-  absl::StatusOr<Tar> Open(const std::string& attribute, const std::string& clip);
+  absl::StatusOr<Tar> Open(const std::string& path);
+  // The member of this name; `explain` ends the message when there is none.
+  absl::StatusOr<MemberBytes> ReadNamed(const std::string& attribute, const std::string& clip, const std::string& name,
+                                        const std::function<std::string(const TarIndex&)>& explain);
 
   const std::string data_root_;
   const size_t capacity_;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/data_place.h"
 #include "base/philox.h"
 #include "base/status.h"
 #include "data_process/formats/npy.h"
@@ -191,7 +192,8 @@ class FolderSceneReader : public SceneReader {
   absl::StatusOr<SceneSample> Read(const std::string& clip, int64_t start_frame, uint64_t draw,
                                    bool training) const override {
     const int64_t frame = start_frame + first_input_offset_;
-    ASSIGN_OR_RETURN(const Matrix4 camera_to_world, ReadCameraPose(clip, frame));
+    ASSIGN_OR_RETURN(const Matrix4 camera_to_world,
+                     UseMember(archive_.ReadFrame(kPose, clip, frame, "pose.front.npy"), CameraPose));
     const Matrix4 grid_to_world = GridToWorld(camera_to_world, crop_centre_, WorldShift(draw, training));
     const Matrix4 world_to_grid = InverseTransform(grid_to_world);
 
@@ -208,19 +210,29 @@ class FolderSceneReader : public SceneReader {
     sample.grid_to_world = ToTensor(grid_to_world);
     sample.half_extent = ToTensor(half_extent_);
     if (attributes_.intrinsic) {
-      ASSIGN_OR_RETURN(sample.intrinsic, ReadIntrinsic(clip));
+      ASSIGN_OR_RETURN(sample.intrinsic, UseMember(archive_.Read(kIntrinsic, clip, "intrinsic.front.npy"), Intrinsic));
     } else {
       sample.intrinsic = HostTensor(DType::kFloat64, {0});
     }
 
     Cloud cloud;
-    RETURN_IF_ERROR(AddStaticPoints(clip, world_to_grid, &cloud));
-    if (attributes_.dynamic_points) {
-      RETURN_IF_ERROR(AddDynamicPoints(clip, frame, dynamic_objects, world_to_grid, &cloud));
+    DataPlace cloud_place;
+    RETURN_IF_ERROR(UseMember(archive_.Read(attributes_.cloud, clip, "pcd.vs01.pth"), [&](const MemberBytes& member) {
+      cloud_place = member.place;
+      return AddStaticPoints(member, world_to_grid, &cloud);
+    }));
+    if (attributes_.dynamic_points && !dynamic_objects.empty()) {
+      RETURN_IF_ERROR(UseMember(archive_.Read(kDynamicPoints, clip, std::string(kDynamicPoints) + ".npz"),
+                                [&](const MemberBytes& member) {
+                                  return AddDynamicPoints(member, frame, dynamic_objects, world_to_grid, &cloud);
+                                }));
     }
     if (cloud.semantics.empty()) {
-      return DataError("clip '" + clip + "', frame " + std::to_string(frame) + ": no point of '" + attributes_.cloud +
-                       "' lies inside the crop box; see data.crop_min and crop_max, or leave the clip out");
+      return WithDataPlace(
+          DataError("clip '" + clip + "', frame " + std::to_string(frame) + ": no point of '" + attributes_.cloud +
+                    "' lies inside the crop box; see data.crop_min and crop_max, or leave the clip "
+                    "out"),
+          cloud_place);
     }
     const int64_t count = static_cast<int64_t>(cloud.semantics.size());
     sample.points = HostTensor::Of(cloud.points, {count, 3});
@@ -232,20 +244,20 @@ class FolderSceneReader : public SceneReader {
     sample.mesh_faces = meshes.faces;
     sample.boxes = CarBoxes(objects, world_to_grid, half_extent_);
     for (const auto& [type, attribute] : attributes_.maps) {
-      ASSIGN_OR_RETURN(sample.maps[type], ReadMap(attribute, type, clip, world_to_grid));
+      ASSIGN_OR_RETURN(sample.maps[type],
+                       UseMember(archive_.Read(attribute, clip, type + ".npy"),
+                                 [&](const MemberBytes& member) { return MapLayer(member, world_to_grid); }));
     }
     return sample;
   }
 
  private:
-  absl::StatusOr<Matrix4> ReadCameraPose(const std::string& clip, int64_t frame) const {
-    ASSIGN_OR_RETURN(const MemberBytes member, archive_.ReadFrame(kPose, clip, frame, "pose.front.npy"));
+  static absl::StatusOr<Matrix4> CameraPose(const MemberBytes& member) {
     ASSIGN_OR_RETURN(const HostTensor pose, ParseNpy(member.bytes, member.what));
     return PoseFrom(pose, member.what);
   }
 
-  absl::StatusOr<HostTensor> ReadIntrinsic(const std::string& clip) const {
-    ASSIGN_OR_RETURN(const MemberBytes member, archive_.Read(kIntrinsic, clip, "intrinsic.front.npy"));
+  static absl::StatusOr<HostTensor> Intrinsic(const MemberBytes& member) {
     ASSIGN_OR_RETURN(HostTensor intrinsic, ParseNpy(member.bytes, member.what));
     const bool fits = intrinsic.dtype() == DType::kFloat64 && intrinsic.shape() == std::vector<int64_t>{6};
     if (!fits || !(intrinsic.data<double>()[0] > 0) || !(intrinsic.data<double>()[1] > 0)) {
@@ -269,13 +281,12 @@ class FolderSceneReader : public SceneReader {
   absl::StatusOr<SceneObjects> ReadObjects(bool wanted, const std::string& attribute, const std::string& clip,
                                            int64_t frame) const {
     if (!wanted) return SceneObjects();
-    ASSIGN_OR_RETURN(const MemberBytes member, archive_.ReadFrame(attribute, clip, frame, attribute + ".json"));
-    return ParseSceneObjects(member.bytes, member.what);
+    return UseMember(archive_.ReadFrame(attribute, clip, frame, attribute + ".json"),
+                     [](const MemberBytes& member) { return ParseSceneObjects(member.bytes, member.what); });
   }
 
   // The clip's cloud, cropped, without vehicles where a mesh replaces them.
-  absl::Status AddStaticPoints(const std::string& clip, const Matrix4& world_to_grid, Cloud* cloud) const {
-    ASSIGN_OR_RETURN(const MemberBytes member, archive_.Read(attributes_.cloud, clip, "pcd.vs01.pth"));
+  absl::Status AddStaticPoints(const MemberBytes& member, const Matrix4& world_to_grid, Cloud* cloud) const {
     const std::string& what = member.what;
     ASSIGN_OR_RETURN(const auto tensors, ReadTorchTensors(member.bytes, what));
     ASSIGN_OR_RETURN(const HostTensor points, TakeTensor(tensors, "points", what));
@@ -301,11 +312,8 @@ class FolderSceneReader : public SceneReader {
   }
 
   // The points of each dynamic object of the frame, where it stands then, cropped.
-  absl::Status AddDynamicPoints(const std::string& clip, int64_t frame, const SceneObjects& objects,
+  absl::Status AddDynamicPoints(const MemberBytes& member, int64_t frame, const SceneObjects& objects,
                                 const Matrix4& world_to_grid, Cloud* cloud) const {
-    if (objects.empty()) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const MemberBytes member,
-                     archive_.Read(kDynamicPoints, clip, std::string(kDynamicPoints) + ".npz"));
     ASSIGN_OR_RETURN(const auto arrays, ParseNpz(member.bytes, member.what));
     for (const auto& [id, object] : objects) {
       const std::string what = member.what + ", for an object of frame " + std::to_string(frame);
@@ -329,9 +337,7 @@ class FolderSceneReader : public SceneReader {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<HostTensor> ReadMap(const std::string& attribute, const std::string& type, const std::string& clip,
-                                     const Matrix4& world_to_grid) const {
-    ASSIGN_OR_RETURN(const MemberBytes member, archive_.Read(attribute, clip, type + ".npy"));
+  static absl::StatusOr<HostTensor> MapLayer(const MemberBytes& member, const Matrix4& world_to_grid) {
     ASSIGN_OR_RETURN(const HostTensor points, ParseNpy(member.bytes, member.what));
     if (points.size() == 0) return HostTensor(DType::kFloat32, {0, 3});  // an empty layer has shape (0,)
     if (!IsRows3(points)) {

@@ -35,7 +35,8 @@ class SceneReader {
   // The sample of `clip` that starts at `start_frame`. `draw` numbers the shift of the crop, which is made
   // when `training` and data.crop_jitter. The result depends on nothing else. Any thread may call.
   // Errors: DataErrors that name tar, member and frame: a missing or damaged tar or member, an array of
-  // another dtype or shape than the layout says, a class id out of range, no point inside the crop box.
+  // another dtype or shape than the layout says, a class id out of range, no point inside the crop box. Each has
+  // its DataPlace: clip, attribute and tar always, the member's bytes where there is one.
   virtual absl::StatusOr<SceneSample> Read(const std::string& clip, int64_t start_frame, uint64_t draw,
                                            bool training) const = 0;
   absl::StatusOr<SceneSample> Read(const SceneDraw& draw, bool training) const {

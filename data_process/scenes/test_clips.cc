@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <iostream>
 
 #include "absl/status/status.h"
@@ -44,6 +45,34 @@ void WriteTestTar(const std::string& data_root, const std::string& attribute, co
   Check(writer.status());
   for (const auto& [name, bytes] : members) Check((*writer)->Add(name, bytes));
   Check((*writer)->Finish());
+}
+
+FoundMember ScanForMember(const std::string& path, const std::string& name) {
+  const auto file = ReadWholeFile(path);
+  Check(file.status());
+  FoundMember found;
+  int count = 0;
+  for (size_t at = 0; at + 512 <= file->size(); at += 512) {
+    // Name, padded by zeros; magic; size in octal (POSIX.1-2001, ustar interchange format).
+    if (file->compare(at, name.size() + 1, name.c_str(), name.size() + 1) != 0) continue;
+    if (file->compare(at + 257, 5, "ustar") != 0) continue;
+    ++count;
+    found.header = at;
+    found.begin = at + 512;
+    found.end = found.begin + std::strtoull(file->substr(at + 124, 11).c_str(), nullptr, 8);
+  }
+  if (count == 1) return found;
+  std::cerr << path << ": " << name << " is there " << count << " times" << std::endl;
+  std::abort();
+}
+
+void OverwriteBytes(const std::string& path, uint64_t offset, const std::string& bytes) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(static_cast<std::streamoff>(offset));
+  file << bytes << std::flush;
+  if (file.good()) return;
+  std::cerr << path << ": cannot be written" << std::endl;
+  std::abort();
 }
 
 std::string FrameMember(const std::string& clip, int64_t frame, const std::string& suffix) {

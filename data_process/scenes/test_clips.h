@@ -20,6 +20,16 @@ std::string NewTestFolder(const std::string& name);
 void WriteTestTar(const std::string& data_root, const std::string& attribute, const std::string& clip,
                   const Members& members);
 
+// Where the header block and the data of a member lie in a tar, found by looking for its name at the start of every
+// block: shares no code with the tar reader. Aborts when it is there not exactly once.
+struct FoundMember {
+  uint64_t header = 0, begin = 0, end = 0;
+};
+FoundMember ScanForMember(const std::string& path, const std::string& name);
+
+// Opens the file anew and writes `bytes` at `offset`.
+void OverwriteBytes(const std::string& path, uint64_t offset, const std::string& bytes);
+
 // "<clip>.NNNNNN.<suffix>"
 std::string FrameMember(const std::string& clip, int64_t frame, const std::string& suffix);
 

@@ -163,7 +163,7 @@ TEST(Gradient, ClampAndScale) {
   EXPECT_TRUE(std::isnan(gradient.const_data_ptr<float>()[2]));
   gradient.mutable_data_ptr<float>()[2] = 0.0f;
   EXPECT_TRUE(gradient.equal(TensorOf<float>({0.4f, -0.5f, 0.0f, 0.5f, -0.5f, 0.5f}, {6})));
-  ScaleGradient(gradient, 0.25);
+  ScaleGradient(gradient, TensorOf<double>({0.25}, {1}));
   EXPECT_TRUE(gradient.equal(TensorOf<float>({0.1f, -0.125f, 0.0f, 0.125f, -0.125f, 0.125f}, {6})));
 }
 
@@ -198,6 +198,8 @@ TEST(Adamw, NoElementsAndWrongArguments) {
   EXPECT_THROW(call(two, two.clone(), two.clone(), at::zeros({1})), c10::Error);
   EXPECT_THROW(call(at::zeros({4}).slice(0, 0, 4, 2), two.clone(), two.clone(), step), c10::Error);
   EXPECT_THROW(ClampGradient(two, -1.0), c10::Error);
+  EXPECT_THROW(ScaleGradient(two, at::zeros({2}, at::kDouble)), c10::Error);
+  EXPECT_THROW(ScaleGradient(two, at::zeros({1})), c10::Error);
 }
 
 }  // namespace

@@ -42,11 +42,12 @@ void ClampGradient(const at::Tensor& flat_gradient, double clip_value) {
   });
 }
 
-void ScaleGradient(const at::Tensor& flat_gradient, double factor) {
+void ScaleGradient(const at::Tensor& flat_gradient, const at::Tensor& factor) {
   CheckFlat(flat_gradient, "ScaleGradient", "flat_gradient");
+  CheckTensor(factor, "ScaleGradient", "factor", at::kDouble, {1});
   DispatchFloating(flat_gradient.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    ScaleGradientCpu<T>(ViewOf<T, 1>(flat_gradient), factor);
+    ScaleGradientCpu<T>(ViewOf<T, 1>(flat_gradient), *factor.const_data_ptr<double>());
   });
 }
 

@@ -18,8 +18,8 @@ void GradientFiniteAndNorm(const at::Tensor& flat_gradient, const at::Tensor& no
 // Each element into [-clip_value, clip_value]; NaN stays NaN. clip_value >= 0.
 void ClampGradient(const at::Tensor& flat_gradient, double clip_value);
 
-// flat_gradient *= factor.
-void ScaleGradient(const at::Tensor& flat_gradient, double factor);
+// flat_gradient *= factor, a [1] float64 that is read where it lies.
+void ScaleGradient(const at::Tensor& flat_gradient, const at::Tensor& factor);
 
 // One AdamW step and update of the moving average (formulas: kernels/adamw/adamw.h).
 //   parameter, gradient, exp_avg, exp_avg_sq   [M]

@@ -66,13 +66,15 @@ TEST_F(CheckpointDamageTest, EveryFlippedByte) {
     WriteBytes(path, bytes);
   }
   EXPECT_GT(flips, 2000u);
+  RecordProperty("flips", static_cast<int>(flips));
   EXPECT_TRUE(OpenAndVerify(folder_).ok());
 }
 
 TEST_F(CheckpointDamageTest, EveryTruncationAndOneByteMore) {
+  int cases = 0;
   for (const std::string& path : files_) {
     const std::string bytes = ReadBytes(path);
-    for (size_t size = 0; size < bytes.size(); size += size + 16 < bytes.size() ? 7 : 1) {
+    for (size_t size = 0; size < bytes.size(); size += size + 16 < bytes.size() ? 7 : 1, ++cases) {
       WriteBytes(path, bytes.substr(0, size));
       ExpectFound(path, "cut to " + std::to_string(size));
     }
@@ -81,7 +83,9 @@ TEST_F(CheckpointDamageTest, EveryTruncationAndOneByteMore) {
     fs::remove(path);
     ExpectFound(fs::path(path).filename() == "MANIFEST" ? folder_ : path, "removed");
     WriteBytes(path, bytes);
+    cases += 2;
   }
+  RecordProperty("cases", cases);
 }
 
 TEST_F(CheckpointDamageTest, TensorDataIsNamedByTensor) {

@@ -316,7 +316,7 @@ absl::Status CheckpointStore::Prune() {
   const int64_t candidates = static_cast<int64_t>(steps.size()) - keep_last;
   for (int64_t i = 0; i < candidates; ++i) {
     const bool milestone = retention_.keep_every > 0 && steps[i] % retention_.keep_every == 0;
-    if (milestone || steps[i] == protected_step_) continue;
+    if (milestone || steps[i] == protected_step_ || kept_steps_.count(steps[i]) > 0) continue;
     RETURN_IF_ERROR(Delete(steps[i]));
   }
   return absl::OkStatus();
@@ -387,7 +387,7 @@ absl::StatusOr<SaveReport> CheckpointStore::Save(const CheckpointContents& conte
         WriteTensorFile(ops_, pending.temporary_folder, absl::StrCat(group.name, ".safetensors"), group);
     if (!file.ok()) {
       // Before the temporary folder goes and its space with it.
-      const absl::Status status = SaveError(file.status(), pending.step, TensorBytes(contents.groups));
+      const absl::Status status = SaveError(file.status(), pending.step, TensorBytes(contents.groups), folder_);
       Abandon(pending);
       return status;
     }
@@ -402,7 +402,7 @@ absl::StatusOr<SaveReport> CheckpointStore::Commit(const Pending& pending, std::
   for (const checkpoint::TensorFile& file : files) bytes += file.size();
   absl::StatusOr<SaveReport> report = WriteAndCommit(pending, std::move(files), contents);
   if (!report.ok()) {
-    const absl::Status status = SaveError(report.status(), pending.step, bytes);
+    const absl::Status status = SaveError(report.status(), pending.step, bytes, folder_);
     Abandon(pending);
     return status;
   }
@@ -411,11 +411,6 @@ absl::StatusOr<SaveReport> CheckpointStore::Commit(const Pending& pending, std::
   const absl::Status pruned = Prune();
   if (report->removal.ok()) report->removal = pruned;
   return report;
-}
-
-absl::Status CheckpointStore::SaveError(const absl::Status& status, int64_t step, uint64_t bytes) const {
-  return Annotate(
-      status, absl::StrCat("the checkpoint of step ", step, " could not be saved (", SpaceText(folder_, bytes), ")"));
 }
 
 absl::StatusOr<SaveReport> CheckpointStore::WriteAndCommit(const Pending& pending,
@@ -488,6 +483,12 @@ uint64_t TensorBytes(const std::vector<TensorGroup>& groups) {
     }
   }
   return bytes;
+}
+
+absl::Status SaveError(const absl::Status& status, int64_t step, uint64_t bytes, const std::string& folder) {
+  if (status.ok()) return status;
+  return Annotate(
+      status, absl::StrCat("the checkpoint of step ", step, " could not be saved (", SpaceText(folder, bytes), ")"));
 }
 
 }  // namespace cubist

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -117,6 +118,9 @@ class CheckpointStore {
   // The parent of the first save, when the run starts from a checkpoint elsewhere.
   void SetParent(std::string manifest_sha256) { parent_sha256_ = std::move(manifest_sha256); }
 
+  // Keeps the checkpoint of this step from retention for as long as this object lives.
+  void Keep(int64_t step) { kept_steps_.insert(step); }
+
   // Saves and commits, then applies retention.
   absl::StatusOr<SaveReport> Save(const CheckpointContents& contents);
 
@@ -143,7 +147,6 @@ class CheckpointStore {
   // Removes an entry of the folder: renamed to `trash_name` first unless that is its name already.
   absl::Status Discard(const std::string& name, const std::string& trash_name);
   absl::Status Prune();
-  absl::Status SaveError(const absl::Status& status, int64_t step, uint64_t bytes) const;
   std::string NewId();
   void Warn(const std::string& line) const;
 
@@ -153,11 +156,16 @@ class CheckpointStore {
   const std::function<void(const std::string&)> warn_;
   std::string parent_sha256_;
   std::optional<int64_t> protected_step_;
+  std::set<int64_t> kept_steps_;
   int64_t next_id_ = 0;
 };
 
 // Bytes that the checkpoint's tensors take.
 uint64_t TensorBytes(const std::vector<TensorGroup>& groups);
+
+// Why the checkpoint of `step`, which needs so many bytes, could not be saved to `folder`, with the space that is
+// free there now. OK stays OK.
+absl::Status SaveError(const absl::Status& status, int64_t step, uint64_t bytes, const std::string& folder);
 
 }  // namespace cubist
 

@@ -315,7 +315,7 @@ TEST_F(CheckpointStoreTest, PartsWrittenBySeveralRanksMakeTheWholeTensors) {
 // save was reported as done.
 TEST_F(CheckpointStoreTest, AFailureAtAnyOperationKeepsTheOldCheckpoint) {
   int saves_failed = 0, removals_failed = 0;
-  for (const int error_number : {ENOSPC, EIO}) {
+  for (const int error_number : {ENOSPC, EDQUOT, EIO, ESTALE}) {
     for (size_t index = 0;; ++index) {
       fs::remove_all(folder_);
       CheckpointStore before = MakeStore();
@@ -355,6 +355,7 @@ TEST_F(CheckpointStoreTest, AFailureAtAnyOperationKeepsTheOldCheckpoint) {
   }
   EXPECT_GT(saves_failed, 30);
   EXPECT_GT(removals_failed, 4);
+  RecordProperty("operations_failed", saves_failed + removals_failed);
 }
 
 // The disk fails for good in the middle of a save: nothing can be cleaned up, and still the next

@@ -242,7 +242,10 @@ struct Outcome {
 class World {
  public:
   // Starts ranks 0 to started-1 of a world of `world` ranks.
-  World(const std::string& scenario, int world, int started) {
+  World(const std::string& scenario, int world, int started) : World(scenario, std::vector<int>(started, world)) {}
+  // Starts a rank for each of `worlds`, which says how many ranks it is told that there are.
+  World(const std::string& scenario, const std::vector<int>& worlds) {
+    const int started = static_cast<int>(worlds.size());
     const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address = {};
     address.sin_family = AF_INET;
@@ -258,7 +261,7 @@ class World {
                                                   "--worker",
                                                   scenario,
                                                   std::to_string(rank),
-                                                  std::to_string(world),
+                                                  std::to_string(worlds[rank]),
                                                   std::to_string(ntohs(address.sin_port)),
                                                   std::to_string(rank == 0 ? descriptor : -1)};
       std::vector<char*> pointers;
@@ -380,6 +383,20 @@ TEST(Gloo, NamesARankThatNeverCame) {
     const Outcome outcome = world.Wait(rank);
     EXPECT_EQ(outcome.code, 5) << outcome.output;
     EXPECT_TRUE(Contains(outcome.output, "rank 2 did not come within 4000 ms")) << outcome.output;
+  }
+}
+
+// Within no deadline of its own: a meeting waits for ten minutes, longer than the test may take.
+TEST(Gloo, DifferentWorldSizesAreRefusedByAll) {
+  for (const std::vector<int>& worlds : std::vector<std::vector<int>>{{2, 3}, {3, 2}, {3, 4, 4}, {3, 2, 3}}) {
+    World world("world sizes", worlds);
+    for (size_t rank = 0; rank < worlds.size(); ++rank) {
+      const Outcome outcome = world.Wait(static_cast<int>(rank));
+      EXPECT_EQ(outcome.code, 2) << outcome.output;
+      for (const int size : worlds) {
+        EXPECT_TRUE(Contains(outcome.output, "the world size " + std::to_string(size) + " of rank ")) << outcome.output;
+      }
+    }
   }
 }
 

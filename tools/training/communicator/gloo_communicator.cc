@@ -30,10 +30,17 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSlice(500);
 // How long a failed rank waits for the others to say where they stand: several slices.
 constexpr milliseconds kGrace(2500);
+// How long rank 0 keeps the store of a meeting that failed: ranks start seconds apart.
+constexpr milliseconds kMeetingGrace(5000);
 constexpr milliseconds kPoll(50);
 
 constexpr char kFailedKey[] = "failed";
 constexpr char kGaveUpKey[] = "gave up";
+// "<world size> of rank <rank>", of the first rank that came.
+constexpr char kWorldSizeKey[] = "world size";
+// What came of the meeting, decided once: kMet, or why these ranks cannot form a world.
+constexpr char kOutcomeKey[] = "outcome";
+constexpr char kMet[] = "met";
 
 std::string JoinedKey(int rank) { return absl::StrCat("joined/", rank); }
 std::string StandKey(int rank) { return absl::StrCat("stand/", rank); }
@@ -62,6 +69,15 @@ class SafeStore {
       if (reachable_) store_->set(key, value);
     } catch (const std::exception&) {
       reachable_ = false;
+    }
+  }
+  // Sets a key that is not there; returns what it then has: `value`, unless another rank came first.
+  std::string SetOnce(const std::string& key, const std::string& value) {
+    try {
+      return reachable_ ? store_->compareSet(key, std::string(), value) : value;
+    } catch (const std::exception&) {
+      reachable_ = false;
+      return value;
     }
   }
   // The value of a key that is there; empty if the store is gone.
@@ -99,12 +115,14 @@ std::vector<int> OtherRanks(int rank, int world_size) {
 }
 
 // The last thing a rank does with the store. Rank 0 takes the store with it when it ends: it waits until the
-// others, lost ones apart, have done so.
-void LetOthersRead(const GlooOptions& options, SafeStore& store) {
+// others, those in `lost` apart, have done so.
+void LetOthersRead(const GlooOptions& options, SafeStore& store, milliseconds grace,
+                   const std::vector<int>& lost = {}) {
   store.Set(ReadKey(options.rank), "1");
   if (options.rank != 0 || options.store_is_external) return;
-  WaitForRanks(OtherRanks(0, options.world_size), Clock::now() + kGrace,
-               [&store](int other) { return store.Has(ReadKey(other)) || !store.reachable(); });
+  WaitForRanks(OtherRanks(0, options.world_size), Clock::now() + grace, [&](int other) {
+    return std::find(lost.begin(), lost.end(), other) != lost.end() || store.Has(ReadKey(other)) || !store.reachable();
+  });
 }
 
 class GlooCommunicator : public Communicator {
@@ -174,7 +192,7 @@ class GlooCommunicator : public Communicator {
     failure_ = PeerLostError(absl::StrCat("rank ", rank(), " left: ", std::string(reason)));
     store_.Set(StandKey(rank()), absl::StrCat("left: ", std::string(reason)));
     store_.Set(kFailedKey, absl::StrCat(rank()));
-    LetOthersRead(options_, store_);
+    LetOthersRead(options_, store_, kGrace);
   }
 
  private:
@@ -256,7 +274,7 @@ class GlooCommunicator : public Communicator {
     absl::StrAppend(&message,
                     ". Look at the log of that rank; a run that is started again resumes from its latest "
                     "checkpoint.");
-    LetOthersRead(options_, store_);
+    LetOthersRead(options_, store_, kGrace, missing);
     return PeerLostError(message);
   }
 
@@ -292,6 +310,22 @@ absl::Status CheckOptions(const GlooOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status WorldSizeError(const std::string& place, const std::string& reason) {
+  return ConfigError(absl::StrCat(
+      place, ": ", reason, ". Start all ranks for the same number of them: WORLD_SIZE, or the nodes and --gpus"));
+}
+
+// The error if the first rank that came was started for a world of another size; all ranks at this store then get it
+// unless they have met without this one, as a world of their own.
+absl::Status CheckWorldSize(const GlooOptions& options, const std::string& place, SafeStore& store) {
+  const std::string mine = absl::StrCat(options.world_size, " of rank ", options.rank);
+  const std::string first = store.SetOnce(kWorldSizeKey, mine);
+  if (first.substr(0, first.find(' ')) == absl::StrCat(options.world_size)) return absl::OkStatus();
+  const std::string reason = absl::StrCat("the world size ", first, " differs from the world size ", mine);
+  store.SetOnce(kOutcomeKey, reason);
+  return WorldSizeError(place, reason);
+}
+
 // Waits until every rank has said in the store that it is here, or one of them gives up.
 absl::Status AwaitAllRanks(const GlooOptions& options, const std::string& place, Clock::time_point deadline,
                            SafeStore& store) {
@@ -301,7 +335,12 @@ absl::Status AwaitAllRanks(const GlooOptions& options, const std::string& place,
       return PreemptedError(absl::StrCat(place, ": stopped before all ranks had come"));
     }
     absent = WaitForRanks(absent, Clock::now(), [&store](int other) { return store.Has(JoinedKey(other)); });
-    if (absent.empty()) return absl::OkStatus();
+    if (absent.empty() || store.Has(kOutcomeKey)) {
+      const std::string outcome = store.SetOnce(kOutcomeKey, kMet);
+      if (outcome == kMet) return absl::OkStatus();
+      LetOthersRead(options, store, kMeetingGrace);
+      return WorldSizeError(place, outcome);
+    }
     if (!store.reachable() || store.Has(kGaveUpKey) || Clock::now() >= deadline) break;
     std::this_thread::sleep_for(kPoll);
   }
@@ -312,7 +351,7 @@ absl::Status AwaitAllRanks(const GlooOptions& options, const std::string& place,
                            absl::StrJoin(absent, ", "), ". Look at the log of rank 0.");
   }
   store.Set(kGaveUpKey, "1");
-  LetOthersRead(options, store);
+  LetOthersRead(options, store, kGrace);
   return PeerLostError(message);
 }
 
@@ -336,6 +375,10 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(const GlooOptions& opt
         absl::StrCat("cubist/", options.session),
         c10::make_intrusive<c10d::TCPStore>(options.master_address, store_options)));
 
+    if (const absl::Status alike = CheckWorldSize(options, place, store); !alike.ok()) {
+      LetOthersRead(options, store, kMeetingGrace);
+      return alike;
+    }
     store.store()->set(JoinedKey(options.rank), "1");
     RETURN_IF_ERROR(AwaitAllRanks(options, place, deadline, store));
 

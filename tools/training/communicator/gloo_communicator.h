@@ -42,7 +42,7 @@ struct GlooOptions {
 
 // Meets the other ranks; returns once all are connected. Errors: PeerLostError naming the ranks that
 // did not come before meeting_deadline; PreemptedError when stop_requested() said so; ConfigError for options that
-// cannot be.
+// cannot be, and for world sizes that differ: every rank at the store is told both, without waiting for a deadline.
 //
 // After an operation has failed, background threads may still wait in Gloo until the deadline. The
 // communicator is then never torn down: end the process by std::_Exit or a signal.

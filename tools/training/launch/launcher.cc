@@ -19,6 +19,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "tools/training/launch/rendezvous_environment.h"
 #include "tools/training/launch/worker_ends.h"
@@ -78,8 +79,11 @@ class Supervisor {
       while (!running_.empty() && Reap(WNOHANG)) {
       }
       if (deadline_.has_value() && Clock::now() >= *deadline_ && !running_.empty()) {
-        std::fprintf(stderr, "train: %zu workers did not end within %lld s of the failure; killing them\n",
-                     running_.size(), static_cast<long long>(options_.grace_after_failure.count() / 1000));
+        std::vector<int> ranks;
+        for (const auto& [pid, rank] : running_) ranks.push_back(rank);
+        std::sort(ranks.begin(), ranks.end());
+        std::fprintf(stderr, "train: rank %s did not end in the %g s after the others failed; killing it\n",
+                     absl::StrJoin(ranks, ", ").c_str(), static_cast<double>(grace_.count()) / 1000);
         deadline_.reset();
         KillRemaining();
       }
@@ -205,8 +209,21 @@ class Supervisor {
     ends_.push_back(end);
     const int code = ExitCodeFor(end, first_signal_ != 0);
     const bool fine = code == static_cast<int>(ExitCode::kDone) || code == static_cast<int>(ExitCode::kPreempted);
-    if (!fine && !deadline_.has_value() && !killed_) deadline_ = Clock::now() + options_.grace_after_failure;
+    if (!fine && !killed_) SetDeadline(end);
     return true;
+  }
+
+  // After the failure `end`: a deadline is only ever brought forward.
+  void SetDeadline(const WorkerEnd& end) {
+    constexpr int kPeerLost = static_cast<int>(ExitCode::kPeerLost);
+    const bool lost_its_peer = end.signal == 0 && end.exit_code == kPeerLost;
+    const bool has_cause = CombinedExitCode(ends_, first_signal_ != 0) != kPeerLost;
+    const milliseconds grace =
+        lost_its_peer && !has_cause ? options_.grace_after_peer_lost : options_.grace_after_failure;
+    const Clock::time_point deadline = Clock::now() + grace;
+    if (deadline_.has_value() && *deadline_ <= deadline) return;
+    deadline_ = deadline;
+    grace_ = grace;
   }
 
   void KillRemaining() {
@@ -214,7 +231,7 @@ class Supervisor {
     for (const auto& [pid, rank] : running_) kill(pid, SIGKILL);
   }
 
-  // Says what failed: rank 0 alone has said it itself, unless a signal ended it.
+  // Says what failed: a run of one rank has said it itself, unless a signal ended it.
   void Report() const {
     for (const WorkerEnd& end : ends_) {
       const int code = ExitCodeFor(end, first_signal_ != 0);
@@ -254,6 +271,7 @@ class Supervisor {
   int second_signal_ = 0;
   Clock::time_point first_time_;
   std::optional<Clock::time_point> deadline_;
+  milliseconds grace_{0};  // that deadline_ comes from
   bool killed_ = false;
 };
 

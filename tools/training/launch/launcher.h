@@ -8,7 +8,8 @@
 // 3. The first stopping signal is passed on to all workers, once: they save and end with 75. A second SIGINT or
 //    SIGTERM, more than a second later, kills them.
 // 4. When a worker fails (neither 0 nor 75), the others, which lose their peer, have a grace period to end by
-//    themselves; then they are killed.
+//    themselves; then they are killed. When one ends because a peer was lost (5), and none for a reason of its own,
+//    those that remain are the ones that were waited for in vain: they get a short grace period.
 // 5. All are waited for. CombinedExitCode() of worker_ends.h says what the run's exit code is.
 #ifndef CUBIST_TOOLS_TRAINING_LAUNCH_LAUNCHER_H_
 #define CUBIST_TOOLS_TRAINING_LAUNCH_LAUNCHER_H_
@@ -35,12 +36,14 @@ struct WorkerCommand {
 struct LaunchOptions {
   // Step 4.
   std::chrono::milliseconds grace_after_failure = std::chrono::seconds(30);
+  std::chrono::milliseconds grace_after_peer_lost = std::chrono::seconds(5);
   // Lines of a failed worker's output file that are shown on standard error.
   int shown_lines = 30;
 };
 
 // Runs all workers to their end; the exit code of the run, 128 + signal after a second signal.
-// What went wrong with which worker is said on standard error, with the end of its output file.
+// How each worker that failed ended, and which ones were killed here, is said on standard error, with the end of the
+// output file of those that failed.
 // To be called while the process has one thread. Errors, with nothing left running: ConfigError if a program
 // cannot be executed, StorageError if an output file cannot be opened, InternalError from the system.
 absl::StatusOr<int> RunWorkers(const std::vector<WorkerCommand>& workers, const LaunchOptions& options = {});

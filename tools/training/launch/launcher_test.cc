@@ -33,7 +33,12 @@ std::string Contents(const std::string& path) {
 int Worker(const std::vector<std::string>& arguments) {
   const std::string& action = arguments[0];
   const char* rank = std::getenv("CUBIST_RANK");
-  if (action.rfind("exit ", 0) == 0) return std::atoi(action.c_str() + 5);
+  if (action.rfind("exit ", 0) == 0) {
+    // After the signals of other workers' ends have come in.
+    if (action.find("late") != std::string::npos) usleep(300000);
+    if (action.find("later") != std::string::npos) usleep(600000);
+    return std::atoi(action.c_str() + 5);
+  }
   if (action.rfind("die ", 0) == 0) raise(std::atoi(action.c_str() + 4));
   if (action == "say") {
     std::cout << "rank " << rank << " says " << arguments[1] << std::endl;
@@ -102,9 +107,11 @@ class LauncherTest : public ::testing::Test {
   std::string LogOf(int rank) const { return folder_ + "/rank-" + std::to_string(rank) + ".log"; }
 
   // Runs and returns the exit code; what went to stderr is in errors_.
-  int Run(const std::vector<WorkerCommand>& workers, std::chrono::milliseconds grace = std::chrono::seconds(300)) {
+  int Run(const std::vector<WorkerCommand>& workers, std::chrono::milliseconds grace = std::chrono::seconds(300),
+          std::chrono::milliseconds grace_after_peer_lost = std::chrono::seconds(300)) {
     LaunchOptions options;
     options.grace_after_failure = grace;
+    options.grace_after_peer_lost = grace_after_peer_lost;
     options.shown_lines = 10;
     ::testing::internal::CaptureStderr();
     const auto code = RunWorkers(workers, options);
@@ -152,7 +159,22 @@ TEST_F(LauncherTest, AWorkerThatCrashes) {
 
 TEST_F(LauncherTest, OthersAreKilledAfterTheGracePeriod) {
   EXPECT_EQ(Run({Command(0, "hang"), Command(1, "exit 4")}, std::chrono::milliseconds(50)), 4);
-  EXPECT_NE(errors_.find("1 workers did not end"), std::string::npos) << errors_;
+  EXPECT_NE(errors_.find("rank 0 did not end in the 0.05 s"), std::string::npos) << errors_;
+  EXPECT_NE(errors_.find("rank 1 ended with exit code 4 (not finite)"), std::string::npos) << errors_;
+}
+
+TEST_F(LauncherTest, LostRanksAreKilledAfterAShortGracePeriod) {
+  const std::chrono::seconds in_vain(300);  // longer than the test may take
+  const std::chrono::milliseconds shortly(50);
+  EXPECT_EQ(Run({Command(0, "exit 5"), Command(1, "hang"), Command(2, "hang")}, in_vain, shortly), 5);
+  EXPECT_NE(errors_.find("rank 1, 2 did not end in the 0.05 s"), std::string::npos) << errors_;
+  EXPECT_NE(errors_.find("rank 0 ended with exit code 5 (a peer was lost)"), std::string::npos) << errors_;
+  // Also when the first one was killed from outside.
+  EXPECT_EQ(Run({Command(0, "die 9"), Command(1, "hang"), Command(2, "exit 5")}, in_vain, shortly), 5);
+  EXPECT_NE(errors_.find("rank 0 was ended by signal 9"), std::string::npos) << errors_;
+  // With a cause, those that remain are not the lost ones: they end by themselves.
+  EXPECT_EQ(Run({Command(0, "exit 5 late"), Command(1, "exit 3"), Command(2, "exit 0 later")}, in_vain, shortly), 3);
+  EXPECT_EQ(errors_.find("did not end"), std::string::npos) << errors_;
 }
 
 TEST_F(LauncherTest, ASignalIsPassedOnOnce) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
+#include "base/parallel_for.h"
 #include "base/progress_bar.h"
 #include "base/status.h"
 #include "data_process/synthesis/synthesis.h"
@@ -43,9 +45,6 @@ absl::StatusOr<int> FileInMemory(const std::string& text) {
 absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment) {
   if (flags.device == "cuda") {
     return ConfigError("--device cuda: this version trains on the CPU only; leave --device out or use --device cpu");
-  }
-  if (flags.preflight) {
-    return ConfigError("--preflight: this version cannot do it yet; --dry_run checks flags, config and data folder");
   }
   if (experiment.proto().logging().logger_type() == WANDB) {
     return ConfigError(absl::StrCat("logging.logger_type is WANDB (", experiment.OriginOf("logging.logger_type"),
@@ -84,19 +83,23 @@ absl::StatusOr<bool> MustSynthesize(const ValidatedExperiment& experiment) {
                                 "synthesize_scenes"));
 }
 
-absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, const std::atomic<bool>* stop) {
+absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, const std::atomic<bool>* stop,
+                         int max_clips) {
   ASSIGN_OR_RETURN(const bool must_synthesize, MustSynthesize(experiment));
   if (!must_synthesize) return absl::OkStatus();
-  const Data& data = experiment.proto().data();
-  std::fprintf(stderr, "train: %s does not exist: making %d scenes there\n", data.data_root().c_str(),
-               data.synthesize().clips());
+  const std::string& data_root = experiment.proto().data().data_root();
+  Synthesize synthesize = experiment.proto().data().synthesize();
+  synthesize.set_clips(std::min(synthesize.clips(), max_clips));
+  std::fprintf(stderr, "train: %s does not exist: making %d scenes there\n", data_root.c_str(), synthesize.clips());
   std::unique_ptr<ProgressBar> bar;
   const auto show = [&bar](int64_t done, int64_t total) {
     if (bar == nullptr) bar = std::make_unique<ProgressBar>("synthesizing scenes", total, StandardErrorIsTerminal());
     bar->Update(done);
   };
-  const auto report = SynthesizeScenes(ops, data.data_root(), data.synthesize(), show, stop);
+  const auto report = SynthesizeScenes(ops, data_root, synthesize, show, stop);
   if (bar != nullptr) report.ok() ? bar->Finish() : bar->Abandon();
+  // RunWorkers() wants this process to have one thread: another would take the signals that it waits for.
+  SetParallelThreads(1);
   return report.status();
 }
 
@@ -117,16 +120,15 @@ absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const Validated
 }
 
 absl::StatusOr<std::string> DescribeRun(const ValidatedExperiment& experiment, const RankPlan& plan,
-                                        const std::string& worker, const std::string& device,
-                                        const std::string& run_folder) {
+                                        const std::string& worker, const std::string& device) {
   ASSIGN_OR_RETURN(const bool must_synthesize, MustSynthesize(experiment));
   return absl::StrCat("would start ", plan.local_ranks, " of ", plan.world_size, " ranks, from rank ", plan.first_rank,
                       ", on the ", device, " with ", worker, "\ndata: ", experiment.proto().data().data_root(),
-                      must_synthesize ? " (would be synthesized)" : "", "\nrun folder: ", run_folder, "\n");
+                      must_synthesize ? " (would be synthesized)" : "", "\n");
 }
 
 absl::StatusOr<PreparedRun> PrepareRunFolder(FileOps& ops, const std::string& path, const RankPlan& plan) {
-  const bool is_new = !IsDirectory(path);
+  const bool is_new = plan.starts_all_ranks() && !IsDirectory(path);
   ASSIGN_OR_RETURN(RunFolder folder, RunFolder::Create(ops, path));
   std::unique_ptr<RunLock> lock;
   if (plan.has_rank_zero()) {
@@ -182,9 +184,15 @@ absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flag
     if (!flags.init_from.empty()) command.arguments.push_back(absl::StrCat("--init_from=", flags.init_from));
     if (!flags.resume_from.empty()) command.arguments.push_back(absl::StrCat("--resume_from=", flags.resume_from));
     if (flags.allow_fallback) command.arguments.push_back("--allow_fallback");
+    if (const auto& range = flags.profile_steps) {
+      command.arguments.push_back(absl::StrCat("--profile_steps=", range->first, ":", range->last));
+    }
+    if (flags.replay_step > 0) command.arguments.push_back(absl::StrCat("--replay_step=", flags.replay_step));
     command.environment = WorkerEnvironment(place);
     // c10d warns about loopback addresses without a name and the like, with a backtrace each.
     if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) command.environment.push_back("TORCH_CPP_LOG_LEVEL=ERROR");
+    // Its profiler reports every machine without a GPU as an error.
+    if (std::getenv("KINETO_LOG_LEVEL") == nullptr) command.environment.push_back("KINETO_LOG_LEVEL=5");
     command.inherited_descriptors = {config};
     if (place.listen_descriptor >= 0) command.inherited_descriptors.push_back(listening);
     if (place.rank != 0) command.output_path = absl::StrCat(folder.logs_path(), "/rank-", place.rank, ".log");

@@ -4,6 +4,7 @@
 #define CUBIST_TOOLS_TRAINING_LAUNCH_RUN_PREPARATION_H_
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,31 +22,32 @@
 namespace cubist {
 
 // "cpu" or "cuda", where the run is to go. ConfigError for what a user may ask for and this version cannot do:
-// --device cuda, --preflight, the logger WANDB, and precisions of GPUs.
+// --device cuda, the logger WANDB, and precisions of GPUs.
 absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment);
 
 // Whether data.data_root has to be synthesized first. DataError when it does not exist and the config has no
 // data.synthesize, or when it is no folder.
 absl::StatusOr<bool> MustSynthesize(const ValidatedExperiment& experiment);
 
-// Makes the data if it must be, with progress on stderr. Errors: of MustSynthesize() and SynthesizeScenes().
-absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, const std::atomic<bool>* stop);
+// Makes the data if it must be, at most `max_clips` clips of it, with progress on stderr. Errors: of MustSynthesize()
+// and SynthesizeScenes().
+absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, const std::atomic<bool>* stop,
+                         int max_clips = std::numeric_limits<int>::max());
 
 // The folder of this run: --run_dir, else runs/ and the run's name; with --fresh the next number of it.
 // ConfigError for a name that is none, or for --fresh when other nodes start ranks of this run too.
 absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
                                         const RankPlan& plan);
 
-// What --dry_run says: ranks, worker, data and folder of the run that would start. Errors: of MustSynthesize().
+// Ranks, worker and data of the run that would start, a line each. Errors: of MustSynthesize().
 absl::StatusOr<std::string> DescribeRun(const ValidatedExperiment& experiment, const RankPlan& plan,
-                                        const std::string& worker, const std::string& device,
-                                        const std::string& run_folder);
+                                        const std::string& worker, const std::string& device);
 
 // A run whose folder exists and, if rank 0 starts here, is locked for it.
 struct PreparedRun {
   RunFolder folder;
   std::unique_ptr<RunLock> lock;
-  bool is_new = false;  // this call made the folder
+  bool is_new = false;  // this call made the folder, and no other starts ranks in it
 };
 // Errors: StorageErrors of the folder and of its lock (another run holds it).
 absl::StatusOr<PreparedRun> PrepareRunFolder(FileOps& ops, const std::string& path, const RankPlan& plan);
@@ -56,7 +58,7 @@ void RemoveIfUnused(FileOps& ops, const PreparedRun& run, int exit_code);
 
 // The workers that this call starts, with the sockets and the config that they inherit. A worker's command line:
 //   train_worker --config=PATH --run_dir=DIR --device=cpu|cuda [--init_from=REF] [--resume_from=REF]
-//                [--allow_fallback]
+//                [--allow_fallback] [--profile_steps=FIRST:LAST] [--replay_step=N]
 // PATH is a file in memory with the canonical config; who writes <run>/config.textproto is rank 0, once it has
 // found that the run may go on with it. Rank and rendezvous are in the environment: see ReadWorkerPlace().
 // Rank 0 writes to this process's output, other ranks to <run>/logs/rank-N.log.

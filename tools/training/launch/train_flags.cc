@@ -1,6 +1,7 @@
 #include "tools/training/launch/train_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -76,8 +77,25 @@ void DefineFlags(CLI::App* app, TrainFlags* flags) {
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false);
   app->add_flag("--allow_fallback", flags->allow_fallback, "Take an older checkpoint if the latest is damaged");
-  app->add_flag("--dry_run", flags->dry_run, "Check everything and say what would run; start and write nothing");
-  app->add_flag("--preflight", flags->preflight, "Try the data, the memory and the disk, then end");
+  app->add_flag("--dry_run", flags->dry_run, "Check everything, take one step, say what the run needs; write nothing");
+  app->add_flag("--preflight", flags->preflight,
+                "Try all that a long run depends on: every archive, all ranks, a checkpoint, measured steps; say how "
+                "long the run will take; leave nothing behind");
+  app->add_option_function<std::string>(
+         "--profile_steps",
+         [flags](const std::string& text) {
+           const absl::StatusOr<StepRange> range = ParseStepRange(text);
+           if (!range.ok()) throw CLI::ValidationError("--profile_steps", std::string(range.status().message()));
+           flags->profile_steps = *range;
+         },
+         "Write a Chrome trace of these steps, as in 10:15, to profile/ in the run's folder")
+      ->type_name("FIRST:LAST");
+  app->add_option(
+         "--replay_step", flags->replay_step,
+         "Take a step of this run's ledger again, one that was not finite, and say what it was made of; changes "
+         "nothing")
+      ->check(CLI::Range(int64_t{1}, std::numeric_limits<int64_t>::max()))
+      ->type_name("N");
   app->add_flag("--print_config", flags->print_config, "Print the resolved config, and its hash on stderr; then end");
   app->add_option("--explain", flags->explain, "Explain a field or part of the config (\"\": all of it); then end")
       ->type_name("PATH");
@@ -109,6 +127,12 @@ absl::StatusOr<TrainFlags> ParseTrainFlags(int argc, const char* const* argv) {
   if (!flags.init_from.empty() && !flags.resume_from.empty()) {
     return ConfigError(
         "--init_from starts a new run from weights and --resume_from goes on with one: give one of them");
+  }
+  if ((flags.dry_run ? 1 : 0) + (flags.preflight ? 1 : 0) + (flags.replay_step > 0 ? 1 : 0) > 1) {
+    return ConfigError("--dry_run, --preflight and --replay_step are done instead of training: give one of them");
+  }
+  if (flags.replay_step > 0 && flags.gpus.value_or(1) > 1) {
+    return ConfigError("--replay_step takes one rank, which does what all ranks did: leave --gpus away");
   }
   return flags;
 }

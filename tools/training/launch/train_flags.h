@@ -2,12 +2,14 @@
 #ifndef CUBIST_TOOLS_TRAINING_LAUNCH_TRAIN_FLAGS_H_
 #define CUBIST_TOOLS_TRAINING_LAUNCH_TRAIN_FLAGS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "configs/loader.h"
+#include "tools/training/loop/step_range.h"
 
 namespace cubist {
 
@@ -26,6 +28,8 @@ struct TrainFlags {
   bool allow_fallback = false;
   bool dry_run = false;
   bool preflight = false;
+  std::optional<StepRange> profile_steps;
+  int64_t replay_step = 0;  // 0: none
   bool print_config = false;
   std::optional<std::string> explain;  // "": the whole schema
   std::string help;                    // not empty: the text that --help asks for; nothing else is set

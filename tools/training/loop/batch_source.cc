@@ -30,12 +30,11 @@ absl::StatusOr<BatchShape> MakeBatchShape(const Batch& batch, int rank, int worl
   return shape;
 }
 
-absl::StatusOr<std::shared_ptr<TaskBatch>> BatchSource::Next(const std::function<bool()>& stop) {
+absl::StatusOr<std::optional<MicroBatch>> BatchSource::Next(const std::function<bool()>& stop) {
   constexpr auto kPoll = std::chrono::milliseconds(50);
   while (true) {
-    ASSIGN_OR_RETURN(std::optional<std::shared_ptr<TaskBatch>> batch, stream_.Next(kPoll));
-    if (batch.has_value()) return *std::move(batch);
-    if (stop()) return std::shared_ptr<TaskBatch>();
+    ASSIGN_OR_RETURN(std::optional<MicroBatch> micro_batch, stream_.Next(kPoll));
+    if (micro_batch.has_value() || stop()) return micro_batch;
   }
 }
 
@@ -60,17 +59,53 @@ absl::StatusOr<std::unique_ptr<RunData>> RunData::Open(const Experiment& experim
       new RunData(experiment, task, shape, std::move(clips), std::move(sampler), std::move(reader)));
 }
 
-absl::StatusOr<std::shared_ptr<TaskBatch>> RunData::Make(const std::vector<SceneDraw>& draws, bool training) const {
+absl::StatusOr<MicroBatch> RunData::Make(const std::vector<SceneDraw>& draws, bool training) const {
   // Loader threads leave the pools of both libraries to the step that is being computed.
   const SerialScope serial;
   const c10::ParallelGuard in_parallel_region(true);
+  const bool skip = experiment_.data().bad_samples().policy() == BadSamples::SKIP;
+  MicroBatch micro_batch;
   std::vector<SceneSample> samples;
   for (const SceneDraw& draw : draws) {
-    ASSIGN_OR_RETURN(SceneSample sample, reader_->Read(draw, training));
-    samples.push_back(std::move(sample));
+    absl::StatusOr<SceneSample> sample = reader_->Read(draw, training);
+    if (sample.ok()) {
+      micro_batch.draws.push_back(draw);
+      samples.push_back(*std::move(sample));
+    } else if (skip && ExitCodeOf(sample.status()) == ExitCode::kData) {
+      micro_batch.bad.push_back({draw, sample.status()});
+    } else {
+      return sample.status();
+    }
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<TaskBatch> batch, task_.MakeBatch(samples));
-  return std::shared_ptr<TaskBatch>(std::move(batch));
+  if (samples.empty()) return micro_batch;
+  absl::StatusOr<std::unique_ptr<TaskBatch>> batch = task_.MakeBatch(samples);
+  if (!batch.ok() && skip && ExitCodeOf(batch.status()) == ExitCode::kData) {
+    RETURN_IF_ERROR(SetAside(samples, micro_batch));
+    if (samples.empty()) return micro_batch;
+    batch = task_.MakeBatch(samples);
+  }
+  RETURN_IF_ERROR(batch.status());
+  micro_batch.batch = *std::move(batch);
+  return micro_batch;
+}
+
+absl::Status RunData::SetAside(std::vector<SceneSample>& samples, MicroBatch& micro_batch) const {
+  std::vector<SceneSample> good;
+  std::vector<SceneDraw> good_draws;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const absl::Status status = task_.MakeBatch({samples[i]}).status();
+    if (status.ok()) {
+      good.push_back(std::move(samples[i]));
+      good_draws.push_back(micro_batch.draws[i]);
+    } else if (ExitCodeOf(status) == ExitCode::kData) {
+      micro_batch.bad.push_back({micro_batch.draws[i], status});
+    } else {
+      return status;
+    }
+  }
+  samples = std::move(good);
+  micro_batch.draws = std::move(good_draws);
+  return absl::OkStatus();
 }
 
 std::unique_ptr<BatchSource> RunData::Training(uint64_t samples_consumed) const {

@@ -33,14 +33,29 @@ struct BatchShape {
 // `batch`: of a validated config. ConfigError when batch.global is no multiple of per_gpu * world_size.
 absl::StatusOr<BatchShape> MakeBatchShape(const Batch& batch, int rank, int world_size);
 
+// A sample that could not be read or made into a batch, and why: a DataError, which knows the place in the data
+// (base/data_place.h).
+struct BadSample {
+  SceneDraw draw;
+  absl::Status reason;
+};
+
+// What a model is given at once. With data.bad_samples SKIP it is smaller by the bad ones.
+struct MicroBatch {
+  std::shared_ptr<const TaskBatch> batch;  // null when none of its samples is good
+  std::vector<SceneDraw> draws;            // of the batch, in its order
+  std::vector<BadSample> bad;
+};
+
 // A finite or endless row of batches; Next() is called by one thread.
 class BatchSource {
  public:
-  using Stream = Prefetcher<std::shared_ptr<TaskBatch>>;
+  using Stream = Prefetcher<MicroBatch>;
   BatchSource(const Stream::Options& options, Stream::Produce produce) : stream_(options, std::move(produce)) {}
 
-  // The next batch; empty when `stop` came true before it was ready. Errors: DataErrors of the reader.
-  absl::StatusOr<std::shared_ptr<TaskBatch>> Next(const std::function<bool()>& stop);
+  // The next batch; nothing when `stop` came true before it was ready. Errors: DataErrors of the reader and of
+  // the task, unless they are skipped.
+  absl::StatusOr<std::optional<MicroBatch>> Next(const std::function<bool()>& stop);
   double waited_seconds() const { return stream_.waited_seconds(); }
 
  private:
@@ -67,7 +82,9 @@ class RunData {
  private:
   RunData(const Experiment& experiment, const Task& task, const BatchShape& shape, ClipIndex clips,
           TrainingSampler sampler, std::unique_ptr<SceneReader> reader);
-  absl::StatusOr<std::shared_ptr<TaskBatch>> Make(const std::vector<SceneDraw>& draws, bool training) const;
+  absl::StatusOr<MicroBatch> Make(const std::vector<SceneDraw>& draws, bool training) const;
+  // Moves the samples that the task cannot use alone out of `samples` and of the batch's draws.
+  absl::Status SetAside(std::vector<SceneSample>& samples, MicroBatch& micro_batch) const;
 
   const Experiment& experiment_;
   const Task& task_;

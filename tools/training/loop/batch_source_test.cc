@@ -28,15 +28,15 @@ TEST(BatchShapeTest, AccumulationFollowsFromTheGlobalBatch) {
 TEST(BatchSourceTest, WaitingEndsWhenAskedTo) {
   std::atomic<bool> release{false};
   BatchSource::Stream::Options options;
-  BatchSource source(options, [&release](uint64_t) -> absl::StatusOr<std::shared_ptr<TaskBatch>> {
+  BatchSource source(options, [&release](uint64_t) -> absl::StatusOr<MicroBatch> {
     while (!release) std::this_thread::yield();
-    return std::make_shared<TaskBatch>();
+    return MicroBatch{std::make_shared<TaskBatch>(), {}, {}};
   });
   const auto broken_off = source.Next([] { return true; });
   ASSERT_TRUE(broken_off.ok());
-  EXPECT_EQ(*broken_off, nullptr);
+  EXPECT_FALSE(broken_off->has_value());
   release = true;
-  EXPECT_NE(*source.Next([] { return false; }), nullptr);
+  EXPECT_NE((*source.Next([] { return false; }))->batch, nullptr);
 }
 
 }  // namespace

@@ -33,9 +33,9 @@ absl::Status RestoreOptimizer(const Checkpoint& checkpoint, const FlatOptimizer&
   return absl::OkStatus();
 }
 
-HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer) {
+HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer, const std::vector<std::string>& groups) {
   HostOptimizerState state;
-  for (const std::string& group : optimizer.Groups()) {
+  for (const std::string& group : groups) {
     TensorGroup& tensors = state.groups.emplace_back();
     tensors.name = group;
     for (const NamedTensor& tensor : optimizer.Group(group)) {

@@ -19,12 +19,12 @@ absl::Status CopyInto(const HostTensor& source, const std::string& from, const N
 // Every tensor of the optimizer from the checkpoint, and none left over. StorageErrors name file and tensor.
 absl::Status RestoreOptimizer(const Checkpoint& checkpoint, const FlatOptimizer& optimizer);
 
-// All that the optimizer holds, in host memory; the groups point into the copies.
+// Groups of the optimizer in host memory; the groups point into the copies.
 struct HostOptimizerState {
   std::vector<TensorGroup> groups;
   std::vector<HostTensor> copies;
 };
-HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer);
+HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer, const std::vector<std::string>& groups);
 
 }  // namespace cubist
 

@@ -11,6 +11,9 @@
 #include "base/status.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
 #include "tools/training/checkpoint/run_folder.h"
+#include "tools/training/communicator/rank_agreement.h"
+#include "tools/training/logging/ledger.h"
+#include "tools/training/loop/replay.h"
 #include "tools/training/loop/run_logger.h"
 #include "tools/training/loop/run_parts.h"
 #include "tools/training/loop/trainer.h"
@@ -23,6 +26,9 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
   ASSIGN_OR_RETURN(const BatchShape shape,
                    MakeBatchShape(config.batch(), communicator.rank(), communicator.world_size()));
   ASSIGN_OR_RETURN(const RunParts parts, MakeRunParts(experiment, options.device, options.local_world_size, shape));
+  RETURN_IF_ERROR(AgreeOnFields(communicator, {{"config hash", experiment.Hash()},
+                                               {"data manifest", parts.data->clips().manifest_hash()},
+                                               {"program version", options.program_version}}));
 
   const bool is_first_rank = communicator.rank() == 0;
   FileOps& ops = SystemFileOps();
@@ -47,16 +53,19 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
                                  " to validate on; ", shape.global(), " samples a step on ", shape.world_size,
                                  " rank(s) of ", options.device));
   }
+  std::unique_ptr<Ledger> ledger;
+  if (is_first_rank) {
+    ASSIGN_OR_RETURN(ledger, Ledger::Open(ops, folder.ledger_path()));
+  }
   const TrainerParts trainer_parts{experiment,
-                                   *parts.task,
-                                   *parts.data,
-                                   shape,
-                                   *parts.optimizer,
+                                   parts,
                                    communicator,
-                                   is_first_rank ? &store : nullptr,
+                                   store,
                                    logger.get(),
+                                   ledger.get(),
                                    options.program_version,
                                    options.stop_requested,
+                                   options.observer,
                                    start.resumed_own};
   const absl::Status status = Trainer(trainer_parts, std::move(start.state)).Run();
   if (logger != nullptr) logger->Finish();
@@ -67,6 +76,7 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
 
 absl::Status RunTraining(const ValidatedExperiment& experiment, const RunOptions& options, Communicator& communicator) {
   try {
+    if (options.replay_step > 0) return ReplayStep(experiment, options, communicator);
     return Run(experiment, options, communicator);
   } catch (const c10::Error& error) {
     return InternalError(error.what_without_backtrace());

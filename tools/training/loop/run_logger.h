@@ -36,17 +36,22 @@ class RunLogger {
   // Writes pictures/step-NNNNNNNNN-<name>.png and a TensorBoard image under `tag`.
   void Picture(int64_t step, const std::string& name, const std::string& tag, const HostTensor& image);
 
+  // The run goes on from this step: rows and events beyond it are dropped.
+  void Rewind(int64_t step);
+
   // Everything said so far is on stable storage.
   void Sync();
   void Finish();
 
  private:
+  void Open(std::optional<int64_t> resumed_step);
+
   FileOps& ops_;
   RunFolder folder_;
   Console console_;
   TelemetryErrors errors_;
-  MetricsWriter metrics_;
-  EventWriter events_;
+  std::optional<MetricsWriter> metrics_;
+  std::optional<EventWriter> events_;
 };
 
 }  // namespace cubist

@@ -82,7 +82,15 @@ class Starter {
 
  private:
   absl::StatusOr<checkpoint::TrainingState> FindState() {
-    ASSIGN_OR_RETURN(std::optional<LoadReport> report, store_.LoadLatest(options_.allow_fallback));
+    const int64_t replay_from = options_.replay_from_step.value_or(0);
+    if (replay_from > 0) {
+      ASSIGN_OR_RETURN(const Checkpoint checkpoint, store_.Load(replay_from));
+      return Resume(checkpoint);
+    }
+    std::optional<LoadReport> report;
+    if (!options_.replay_from_step.has_value()) {
+      ASSIGN_OR_RETURN(report, store_.LoadLatest(options_.allow_fallback));
+    }
     if (report.has_value()) {
       // The same command goes on after a stop: where the run began does not matter any more.
       if (!options_.init_from.empty() || !options_.resume_from.empty()) {

@@ -2,6 +2,7 @@
 #ifndef CUBIST_TOOLS_TRAINING_LOOP_RUN_START_H_
 #define CUBIST_TOOLS_TRAINING_LOOP_RUN_START_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct StartOptions {
   std::string init_from;        // weights only, for a new run; empty: none
   std::string resume_from;      // full state from elsewhere, for a new run; empty: none
   bool allow_fallback = false;  // take an older checkpoint if the latest does not verify
+  // Only look: start from this step's checkpoint of the run, not the latest (0: from its beginning), and leave the
+  // store as it is.
+  std::optional<int64_t> replay_from_step = {};
 };
 
 struct RunStart {

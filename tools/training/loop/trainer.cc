@@ -1,23 +1,28 @@
 #include "tools/training/loop/trainer.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status.h"
 #include "tools/tasks/host_tensor_torch.h"
+#include "tools/training/checkpoint/rank_checkpoint.h"
+#include "tools/training/communicator/rank_agreement.h"
 #include "tools/training/loop/optimizer_state.h"
+#include "tools/training/loop/validation.h"
 
 namespace cubist {
 namespace {
 
 constexpr char kValidatedStep[] = "validated_step";
 constexpr char kValidationLoss[] = "val_loss";
+// "replay_base/12": the checkpoint that is kept so that the bad step 12 can be taken again.
+constexpr char kReplayBase[] = "replay_base/";
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -52,25 +57,39 @@ std::optional<double> Find(const Metrics& metrics, std::string_view name) {
 }  // namespace
 
 Trainer::Trainer(const TrainerParts& parts, checkpoint::TrainingState state)
-    : parts_(parts), config_(parts.experiment.proto()), state_(std::move(state)) {}
+    : parts_(parts),
+      config_(parts.experiment.proto()),
+      optimizer_(*parts.run.optimizer),
+      state_(std::move(state)),
+      account_(config_, parts.communicator, parts.ledger, parts.logger, state_),
+      training_step_(*parts.run.task, parts.run.shape, optimizer_, parts.communicator, parts.observer) {}
 
 bool Trainer::AtEnd() const { return config_.training().has_max_steps() && Step() >= config_.training().max_steps(); }
 
 absl::Status Trainer::Run() {
   started_ = saved_at_ = std::chrono::steady_clock::now();
-  first_step_ = interval_step_ = Step();
+  origin_ = {Step(), state_.samples_consumed()};
   if (parts_.saved_already) saved_step_ = Step();
-  batches_ = parts_.data.Training(static_cast<uint64_t>(state_.samples_consumed()));
+  for (const auto& [name, step] : state_.counters()) {
+    if (absl::StartsWith(name, kReplayBase)) parts_.store.Keep(step);
+  }
+  batches_ = parts_.run.data->Training(static_cast<uint64_t>(state_.samples_consumed()));
+  // A rollback needs a state to go back to.
+  if (config_.not_finite().policy() == NotFinite::ROLLBACK && saved_step_ < 0) RETURN_IF_ERROR(Save(/*last=*/false));
   if (ValidationDue()) RETURN_IF_ERROR(Validate());
   while (!stop_ && !AtEnd()) {
-    ASSIGN_OR_RETURN(const bool taken, TakeStep());
-    if (taken) RETURN_IF_ERROR(AfterStep());
+    ASSIGN_OR_RETURN(const bool counts, TakeStep());
+    if (counts) RETURN_IF_ERROR(AfterStep());
   }
-  RETURN_IF_ERROR(FlushPending());
+  FlushPending();
+  RETURN_IF_ERROR(Examine(Step()).status());
   // The line that stays on a terminal has the last step's numbers.
-  if (parts_.logger != nullptr && Step() > first_step_) ShowProgress();
-  if (saved_step_ != Step()) RETURN_IF_ERROR(Save());
+  if (parts_.logger != nullptr && meter_.steps > 0) ShowProgress();
+  if (saved_step_ != Step()) RETURN_IF_ERROR(Save(/*last=*/true));
   RETURN_IF_ERROR(parts_.communicator.Barrier());
+  if (parts_.logger != nullptr) {
+    if (const std::string totals = account_.Totals(); !totals.empty()) parts_.logger->Message(totals);
+  }
   if (!stop_) {
     if (parts_.logger != nullptr) {
       parts_.logger->Message(absl::StrCat("done: step ", Step(), ", training.max_steps is ",
@@ -82,140 +101,198 @@ absl::Status Trainer::Run() {
       absl::StrCat("asked to stop after step ", Step(), "; everything is saved, the same command goes on from there"));
 }
 
-// Sets stop_ when some rank wants to stop; returns whether some rank gave the step up.
-absl::StatusOr<bool> Trainer::Agree(bool step_is_void) {
-  const at::Tensor wishes = at::zeros({2}, at::kLong);
-  wishes.data_ptr<int64_t>()[0] = parts_.stop_requested() ? 1 : 0;
-  wishes.data_ptr<int64_t>()[1] = step_is_void ? 1 : 0;
-  RETURN_IF_ERROR(parts_.communicator.AllReduceMax(wishes));
-  stop_ = wishes.data_ptr<int64_t>()[0] != 0;
-  return wishes.data_ptr<int64_t>()[1] != 0;
-}
-
-// False if the step was given up; nothing but gradient() has changed then.
+// False if some rank gave the step up; nothing but the gradient has changed then.
 absl::StatusOr<bool> Trainer::TakeStep() {
   const auto begin = std::chrono::steady_clock::now();
-  parts_.optimizer.ZeroGradient();
-  at::Tensor metric_sums;
-  bool interrupted = false;
-  const bool picture_due = parts_.logger != nullptr && config_.logging().picture_interval_steps() > 0 &&
-                           (Step() + 1) % config_.logging().picture_interval_steps() == 0;
-  for (int64_t micro_batch = 0; micro_batch < parts_.shape.accumulate; ++micro_batch) {
-    ASSIGN_OR_RETURN(const std::shared_ptr<TaskBatch> batch, batches_->Next(parts_.stop_requested));
-    interrupted = batch == nullptr;
-    if (interrupted) break;
-    ASSIGN_OR_RETURN(const Evaluation evaluation, parts_.task.Evaluate(*batch, Step(), /*training=*/true));
-    evaluation.loss.backward();
-    const at::NoGradGuard no_gradients;
-    if (micro_batch + 1 < parts_.shape.accumulate) parts_.optimizer.BetweenMicroBatches(parts_.shape.of_rank());
-    const at::Tensor sums = evaluation.metrics.Sums();
-    metric_sums = metric_sums.defined() ? metric_sums.add_(sums) : sums;
-    metric_names_ = evaluation.metrics.names();
-    if (picture_due && micro_batch == 0) picture_batch_ = batch;
-  }
-  ASSIGN_OR_RETURN(const bool given_up, Agree(interrupted));
-  if (given_up) return false;
-
-  const at::NoGradGuard no_gradients;
-  RETURN_IF_ERROR(parts_.communicator.AllReduceSum(parts_.optimizer.gradient()));
-  RETURN_IF_ERROR(parts_.communicator.AllReduceSum(metric_sums));
-  parts_.optimizer.Step(parts_.shape.global());
-  metric_sums_ = metric_sums;
+  const double waited_before = batches_->waited_seconds();
+  const int64_t first_draw = state_.samples_consumed(), samples = parts_.run.shape.global();
+  ASSIGN_OR_RETURN(last_, training_step_.Take(*batches_, Step(), first_draw, WishToSave(), parts_.stop_requested));
+  stop_ = last_.stop;
+  if (last_.given_up) return false;
   state_.set_step(Step() + 1);
-  state_.set_samples_consumed(state_.samples_consumed() + parts_.shape.global());
-  step_seconds_ += SecondsSince(begin);
+  state_.set_samples_consumed(first_draw + samples);
+  unexamined_.push_back({Step(), first_draw, last_.samples_used, last_.outcome});
+  RETURN_IF_ERROR(account_.AddBadSamples(Split::kTrain, Step(), last_.samples_bad, last_.bad));
+  ++meter_.steps;
+  meter_.seconds += SecondsSince(begin);
+  meter_.data_wait += batches_->waited_seconds() - waited_before;
   return true;
 }
 
 absl::Status Trainer::AfterStep() {
   if (parts_.logger != nullptr) ShowProgress();
   if (Step() % config_.logging().interval_steps() == 0 || AtEnd()) {
-    RETURN_IF_ERROR(FlushPending());
+    const int64_t due = pending_.has_value() ? pending_->step : 0;
+    FlushPending();
     SetPendingAside();
+    ASSIGN_OR_RETURN(const bool rolled_back, Examine(due));
+    if (rolled_back) return absl::OkStatus();
   }
-  if (picture_batch_ != nullptr) {
-    const std::shared_ptr<TaskBatch> batch = std::exchange(picture_batch_, nullptr);
-    RETURN_IF_ERROR(DrawPicture(*batch, "train", "img/sample_train"));
+  // What is validated or saved has been looked at; and the end is one only if nothing has to be done again.
+  const bool validate = !stop_ && ValidationDue(), save = SaveDue();
+  if (validate || save || stop_ || AtEnd()) {
+    ASSIGN_OR_RETURN(const bool rolled_back, Examine(Step()));
+    if (rolled_back) return absl::OkStatus();
   }
-  if (!stop_ && ValidationDue()) RETURN_IF_ERROR(Validate());
-  if (SaveDue()) RETURN_IF_ERROR(Save());
+  RETURN_IF_ERROR(CompareRanks());
+  const int64_t picture_interval = config_.logging().picture_interval_steps();
+  if (parts_.logger != nullptr && picture_interval > 0 && Step() % picture_interval == 0 &&
+      last_.first_batch != nullptr) {
+    RETURN_IF_ERROR(DrawPicture(*last_.first_batch, "train", "img/sample_train"));
+  }
+  last_.first_batch.reset();
+  if (validate) RETURN_IF_ERROR(Validate());
+  return save ? Save(/*last=*/false) : absl::OkStatus();
+}
+
+// Looks at the outcomes of the steps up to this one. True if the run was rolled back: it stands elsewhere now.
+absl::StatusOr<bool> Trainer::Examine(int64_t up_to_step) {
+  std::vector<Unexamined> steps;
+  std::vector<at::Tensor> outcomes;
+  while (!unexamined_.empty() && unexamined_.front().step <= up_to_step) {
+    outcomes.push_back(unexamined_.front().outcome);
+    steps.push_back(std::move(unexamined_.front()));
+    unexamined_.pop_front();
+  }
+  if (steps.empty()) return false;
+  const HostTensor host = ToHost(at::stack(outcomes));
+  const auto table = host.view<double, 2>();
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const bool taken = table(i, 2) != 0;
+    if (taken || steps[i].samples_used == 0) continue;
+    ASSIGN_OR_RETURN(const bool rolled_back, HandleNotFinite(steps[i], table(i, 0), table(i, 1)));
+    if (rolled_back) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<bool> Trainer::HandleNotFinite(const Unexamined& step, double loss, double gradient_norm) {
+  const NotFinite::Policy policy = config_.not_finite().policy();
+  NotFiniteEvent event;
+  event.step = step.step;
+  event.first_draw = step.first_draw;
+  event.samples = parts_.run.shape.global();
+  event.loss = loss;
+  event.gradient_norm = gradient_norm;
+  event.replay_from_step = origin_.step;
+  event.replay_from_draw = origin_.samples_consumed;
+  event.action = policy == NotFinite::FAIL   ? "failed; nothing since was saved"
+                 : policy == NotFinite::SKIP ? "skipped; nothing moved"
+                                             : absl::StrCat("rolled back to step ", saved_step_);
+  KeepForReplay(step.step);
+  RETURN_IF_ERROR(account_.AddNotFiniteStep(event));
+  if (policy != NotFinite::ROLLBACK) return false;
+  RETURN_IF_ERROR(Rollback(step.first_draw + parts_.run.shape.global()));
+  return true;
+}
+
+void Trainer::KeepForReplay(int64_t bad_step) {
+  const auto kept = std::count_if(state_.counters().begin(), state_.counters().end(),
+                                  [](const auto& entry) { return absl::StartsWith(entry.first, kReplayBase); });
+  if (kept >= config_.not_finite().keep_for_replay() || saved_step_ != origin_.step) return;
+  (*state_.mutable_counters())[absl::StrCat(kReplayBase, bad_step)] = origin_.step;
+  parts_.store.Keep(origin_.step);
+}
+
+// Back to the latest checkpoint, and on with the draw `samples_consumed`.
+absl::Status Trainer::Rollback(int64_t samples_consumed) {
+  ASSIGN_OR_RETURN(const Checkpoint checkpoint, parts_.store.Load(saved_step_));
+  RETURN_IF_ERROR(RestoreOptimizer(checkpoint, optimizer_));
+  checkpoint::TrainingState state = checkpoint.state();
+  state.set_samples_consumed(samples_consumed);
+  // What the run went through stays so.
+  state.set_skipped_steps(state_.skipped_steps());
+  state.set_skipped_samples(state_.skipped_samples());
+  state.set_elapsed_seconds(state_.elapsed_seconds());
+  for (const auto& [name, step] : state_.counters()) {
+    if (absl::StartsWith(name, kReplayBase)) (*state.mutable_counters())[name] = step;
+  }
+  state_ = std::move(state);
+  origin_ = {Step(), samples_consumed};
+  batches_ = parts_.run.data->Training(static_cast<uint64_t>(samples_consumed));
+  unexamined_.clear();
+  pending_.reset();
+  meter_ = interval_ = Meter();
+  if (parts_.logger != nullptr) parts_.logger->Rewind(Step());
   return absl::OkStatus();
 }
 
-// What the console shows of a step: the newest loss that was read, and these rates.
-StepStatus Trainer::StatusOf(int64_t step, double samples_per_second, double data_wait) const {
+absl::Status Trainer::CompareRanks() {
+  const int64_t interval = config_.training().rank_check_interval_steps();
+  if (interval == 0 || Step() % interval != 0 || parts_.communicator.world_size() == 1) return absl::OkStatus();
+  const HostOptimizerState host = CopyOptimizer(optimizer_, optimizer_.Groups());
+  std::vector<NamedBytes> tensors;
+  size_t i = 0;
+  for (const TensorGroup& group : host.groups) {
+    for (const TensorSource& tensor : group.tensors) {
+      tensors.push_back({absl::StrCat(group.name, "/", tensor.name), tensor.data, host.copies[i++].byte_size()});
+    }
+  }
+  return CompareTensors(parts_.communicator, Step(), tensors);
+}
+
+// What the console shows of a step: the newest loss that was read, and the meter's rates.
+StepStatus Trainer::StatusOf(int64_t step, const Meter& meter) const {
   StepStatus status;
   status.step = step;
   if (config_.training().has_max_steps()) {
     status.total_steps = config_.training().max_steps();
-    status.eta_seconds = step_seconds_ / static_cast<double>(Step() - first_step_) *
+    status.eta_seconds = meter_.seconds / static_cast<double>(meter_.steps) *
                          static_cast<double>(config_.training().max_steps() - Step());
   }
   status.loss = last_loss_;
   status.gradient_norm = last_norm_;
-  status.learning_rate = parts_.optimizer.LearningRateOfStep(step - 1);
-  status.samples_per_second = samples_per_second;
-  status.data_wait = data_wait;
+  status.learning_rate = last_learning_rate_.value_or(
+      optimizer_.LearningRateOfStep(std::max<int64_t>(0, Step() - 1 - state_.skipped_steps())));
+  status.samples_per_second =
+      static_cast<double>(meter.steps) * static_cast<double>(parts_.run.shape.global()) / meter.seconds;
+  status.data_wait = meter.data_wait / meter.seconds;
   return status;
 }
 
-void Trainer::ShowProgress() {
-  const double steps = static_cast<double>(Step() - first_step_);
-  parts_.logger->Progress(StatusOf(Step(), steps * static_cast<double>(parts_.shape.global()) / step_seconds_,
-                                   batches_->waited_seconds() / step_seconds_));
-}
+void Trainer::ShowProgress() { parts_.logger->Progress(StatusOf(Step(), meter_)); }
 
 void Trainer::SetPendingAside() {
-  const double seconds = step_seconds_ - interval_step_seconds_, waited = batches_->waited_seconds();
-  const double steps = static_cast<double>(Step() - interval_step_);
+  const Meter since{meter_.steps - interval_.steps, meter_.seconds - interval_.seconds,
+                    meter_.data_wait - interval_.data_wait};
   pending_ = Pending{Step(),
-                     metric_sums_,
-                     parts_.optimizer.gradient_norm().clone(),
-                     parts_.optimizer.skipped_steps().clone(),
+                     last_.metric_sums,
+                     last_.outcome,
+                     optimizer_.steps().clone(),
+                     last_.metric_names,
                      state_.samples_consumed(),
-                     steps * static_cast<double>(parts_.shape.global()) / seconds,
-                     (waited - interval_wait_) / seconds};
-  interval_step_seconds_ = step_seconds_;
-  interval_step_ = Step();
-  interval_wait_ = waited;
+                     since};
+  interval_ = meter_;
 }
 
 // Reads the numbers that were set aside and writes them.
-absl::Status Trainer::FlushPending() {
-  if (!pending_.has_value()) return absl::OkStatus();
+void Trainer::FlushPending() {
+  if (!pending_.has_value()) return;
   const Pending pending = *std::exchange(pending_, std::nullopt);
-  const Metrics sums = MetricsOf(Split::kTrain, metric_names_, pending.metric_sums);
-  last_loss_ = Find(sums, "train_loss/sum");
-  last_norm_ = pending.gradient_norm.item<double>();
-  const double learning_rate = parts_.optimizer.LearningRateOfStep(pending.step - 1);
-  if (parts_.logger != nullptr) {
-    Metrics metrics = sums;
-    metrics.emplace_back("gradient_norm", *last_norm_);
-    metrics.emplace_back("lr-AdamW", learning_rate);
-    metrics.emplace_back(
-        "epoch", static_cast<double>(pending.samples_consumed / static_cast<int64_t>(parts_.data.samples_per_epoch())));
-    metrics.emplace_back("val_step", static_cast<double>(pending.step));
-    metrics.emplace_back("samples_per_second", pending.samples_per_second);
-    metrics.emplace_back("data_wait", pending.data_wait);
-    parts_.logger->Row(pending.step, Split::kTrain, metrics);
-    parts_.logger->IntervalLine(StatusOf(pending.step, pending.samples_per_second, pending.data_wait));
-  }
-  return CheckFinite(pending.skipped, pending.step);
-}
-
-absl::Status Trainer::CheckFinite(const at::Tensor& skipped, int64_t step) const {
-  const int64_t count = skipped.item<int64_t>();
-  if (count == 0) return absl::OkStatus();
-  return NotFiniteError(absl::StrCat("the gradient of ", count, " of the steps up to ", step,
-                                     " was not finite; those steps were not applied and nothing was saved since. "
-                                     "Lower learning_rate.initial, or look at the losses in metrics.jsonl"));
+  Metrics metrics = MetricsOf(Split::kTrain, pending.metric_names, pending.metric_sums);
+  last_loss_ = Find(metrics, "train_loss/sum");
+  last_norm_ = pending.outcome[1].item<double>();
+  // The rate of the last step that was taken: one that was skipped is not counted.
+  last_learning_rate_ =
+      optimizer_.LearningRateOfStep(std::max<int64_t>(0, pending.optimizer_steps.item<int64_t>() - 1));
+  if (parts_.logger == nullptr) return;
+  const StepStatus status = StatusOf(pending.step, pending.meter);
+  metrics.emplace_back("gradient_norm", *last_norm_);
+  metrics.emplace_back("lr-AdamW", *last_learning_rate_);
+  metrics.emplace_back("epoch", static_cast<double>(pending.samples_consumed /
+                                                    static_cast<int64_t>(parts_.run.data->samples_per_epoch())));
+  metrics.emplace_back("val_step", static_cast<double>(pending.step));
+  metrics.emplace_back("samples_per_second", *status.samples_per_second);
+  metrics.emplace_back("data_wait", *status.data_wait);
+  parts_.logger->Row(pending.step, Split::kTrain, metrics);
+  parts_.logger->IntervalLine(status);
 }
 
 bool Trainer::ValidationDue() const {
   const Validation& validation = config_.validation();
   const auto done = state_.counters().find(kValidatedStep);
   if (done != state_.counters().end() && done->second == Step()) return false;
-  if (parts_.data.validation_samples() == 0 ||
+  if (parts_.run.data->validation_samples() == 0 ||
       (validation.interval_epochs() == 0 && !validation.has_interval_steps())) {
     return false;
   }
@@ -223,39 +300,26 @@ bool Trainer::ValidationDue() const {
   if (AtEnd()) return true;
   if (validation.has_interval_steps()) return Step() % validation.interval_steps() == 0;
   // The step in which an epoch ends, for every so many epochs.
-  const uint64_t period = parts_.data.samples_per_epoch() * static_cast<uint64_t>(validation.interval_epochs());
+  const uint64_t period = parts_.run.data->samples_per_epoch() * static_cast<uint64_t>(validation.interval_epochs());
   const uint64_t consumed = static_cast<uint64_t>(state_.samples_consumed());
-  return consumed / period != (consumed - static_cast<uint64_t>(parts_.shape.global())) / period;
+  return consumed / period != (consumed - static_cast<uint64_t>(parts_.run.shape.global())) / period;
 }
 
 absl::Status Trainer::Validate() {
-  RETURN_IF_ERROR(FlushPending());
-  const at::NoGradGuard no_gradients;
-  const std::unique_ptr<BatchSource> batches = parts_.data.Validation();
-  const int64_t count = parts_.data.validation_batches();
-  std::vector<std::string> names;
-  at::Tensor sums;
-  for (int64_t i = 0; i < count && !parts_.stop_requested(); ++i) {
-    ASSIGN_OR_RETURN(const std::shared_ptr<TaskBatch> batch, batches->Next(parts_.stop_requested));
-    if (batch == nullptr) break;
-    ASSIGN_OR_RETURN(const Evaluation evaluation, parts_.task.Evaluate(*batch, Step(), /*training=*/false));
-    const at::Tensor batch_sums = evaluation.metrics.Sums();
-    sums = sums.defined() ? sums.add_(batch_sums) : batch_sums;
-    names = evaluation.metrics.names();
-    if (parts_.logger != nullptr && i == 0) RETURN_IF_ERROR(DrawPicture(*batch, "validation", "img/sample_val"));
-  }
-  RETURN_IF_ERROR(Agree(/*step_is_void=*/false).status());
-  if (stop_) return absl::OkStatus();  // the next start validates this step again
-
-  // A rank without a sample does not know how many metrics there are.
-  const at::Tensor metric_count = at::tensor({static_cast<int64_t>(names.size())}, at::kLong);
-  RETURN_IF_ERROR(parts_.communicator.AllReduceMax(metric_count));
-  if (!sums.defined()) sums = at::zeros({2, metric_count.item<int64_t>()}, at::kDouble);
-  RETURN_IF_ERROR(parts_.communicator.AllReduceSum(sums));
-
+  FlushPending();
+  ASSIGN_OR_RETURN(const ValidationResult result,
+                   RunValidation(*parts_.run.task, *parts_.run.data, parts_.communicator,
+                                 optimizer_.gradient().device(), Step(), parts_.stop_requested, parts_.observer));
+  stop_ = stop_ || result.stop;
+  if (result.interrupted) return absl::OkStatus();  // the next start validates this step again
+  RETURN_IF_ERROR(account_.AddBadSamples(Split::kValidation, Step(), result.samples_bad, result.bad));
   (*state_.mutable_counters())[kValidatedStep] = Step();
   if (parts_.logger == nullptr) return absl::OkStatus();
-  Metrics metrics = MetricsOf(Split::kValidation, names, sums);
+  if (result.first_batch != nullptr) {
+    const at::NoGradGuard no_gradients;
+    RETURN_IF_ERROR(DrawPicture(*result.first_batch, "validation", "img/sample_val"));
+  }
+  Metrics metrics = MetricsOf(Split::kValidation, result.metric_names, result.metric_sums);
   if (const std::optional<double> loss = Find(metrics, kValidationLoss)) {
     const auto best = state_.best_metrics().find(kValidationLoss);
     if (best == state_.best_metrics().end() || *loss < best->second) {
@@ -277,37 +341,57 @@ absl::Status Trainer::Validate() {
 }
 
 absl::Status Trainer::DrawPicture(const TaskBatch& batch, const std::string& name, const std::string& tag) {
-  ASSIGN_OR_RETURN(const HostTensor picture, parts_.task.Picture(batch, Step()));
+  ASSIGN_OR_RETURN(const HostTensor picture, parts_.run.task->Picture(batch, Step()));
   parts_.logger->Picture(Step(), name, tag, picture);
   return absl::OkStatus();
 }
 
-bool Trainer::SaveDue() const {
-  const Checkpoints& checkpoints = config_.checkpoints();
-  if (checkpoints.interval_steps() > 0 && Step() % checkpoints.interval_steps() == 0) return true;
-  return checkpoints.interval_minutes() > 0 && SecondsSince(saved_at_) > 60 * checkpoints.interval_minutes();
+// Clocks differ from rank to rank: the first one's counts.
+bool Trainer::WishToSave() const {
+  const double minutes = config_.checkpoints().interval_minutes();
+  return IsFirstRank() && minutes > 0 && SecondsSince(saved_at_) > 60 * minutes;
 }
 
-absl::Status Trainer::Save() {
-  RETURN_IF_ERROR(FlushPending());
-  // A checkpoint never holds a step that was counted and not taken.
-  RETURN_IF_ERROR(CheckFinite(parts_.optimizer.skipped_steps(), Step()));
-  saved_step_ = Step();
-  saved_at_ = std::chrono::steady_clock::now();
-  if (parts_.store == nullptr) return absl::OkStatus();
-  parts_.logger->Sync();
+bool Trainer::SaveDue() const {
+  const int64_t interval = config_.checkpoints().interval_steps();
+  return last_.save || (interval > 0 && Step() % interval == 0);
+}
 
+// `last`: the run ends with this one, so it must succeed.
+absl::Status Trainer::Save(bool last) {
+  FlushPending();
+  saved_at_ = std::chrono::steady_clock::now();
+  if (parts_.logger != nullptr) parts_.logger->Sync();
+
+  std::vector<std::string> groups;
+  for (const std::string& group : optimizer_.Groups()) {
+    if (IsFirstRank() || IsSplitByRanks(group)) groups.push_back(group);
+  }
+  const HostOptimizerState host = CopyOptimizer(optimizer_, groups);
   CheckpointContents contents;
-  HostOptimizerState host = CopyOptimizer(parts_.optimizer);
-  contents.groups = std::move(host.groups);
+  contents.groups = host.groups;
   contents.state = state_;
   contents.state.set_elapsed_seconds(state_.elapsed_seconds() + SecondsSince(started_));
   contents.config_text = parts_.experiment.CanonicalText();
   contents.config_hash = parts_.experiment.Hash();
   contents.program_version = parts_.program_version;
-  ASSIGN_OR_RETURN(const SaveReport report, parts_.store->Save(contents));
-  if (!report.removal.ok()) {
-    parts_.logger->Message(absl::StrCat("warning: old checkpoints stay: ", report.removal.message()));
+  const absl::StatusOr<SaveReport> report =
+      SaveByRanks(parts_.communicator, IsFirstRank() ? &parts_.store : nullptr, SystemFileOps(), contents);
+  if (!report.ok()) {
+    const bool go_on = !last && ExitCodeOf(report.status()) == ExitCode::kStorage &&
+                       config_.checkpoints().on_failure() == Checkpoints::CONTINUE;
+    if (!go_on) return report.status();
+    if (parts_.logger != nullptr) {
+      parts_.logger->Message(absl::StrCat("warning: step ", Step(),
+                                          " is not saved, the run goes on: ", std::string(report.status().message())));
+    }
+    return absl::OkStatus();
+  }
+  saved_step_ = Step();
+  origin_ = {Step(), state_.samples_consumed()};
+  if (parts_.observer != nullptr) parts_.observer->Saved(Step());
+  if (parts_.logger != nullptr && !report->removal.ok()) {
+    parts_.logger->Message(absl::StrCat("warning: old checkpoints stay: ", std::string(report->removal.message())));
   }
   return absl::OkStatus();
 }

@@ -1,15 +1,16 @@
 // The training loop.
 //
-// A step:
-// 1. Each micro-batch is evaluated and its loss, the sum over its samples, differentiated into the flat
-//    gradient. Metrics are summed on the device.
-// 2. Ranks agree whether one of them wants to stop or gave the step up while it waited for data; then
-//    gradient and metrics are summed over ranks.
-// 3. The gradient is divided by the global batch, checked, clamped, and AdamW takes a step if it is
-//    finite: all on the device.
-// 4. At a log interval the numbers of this step are set aside and those of the last interval are read
-//    and written: the host never waits for the step at hand.
-// 5. Validation and saving, when due; a stop saves and ends with exit code 75.
+// After each step (training_step.h):
+// 1. At a log interval the numbers of this step are set aside and those of the last interval are read
+//    and written: the host never waits for the step at hand. With them it is seen which steps were not finite.
+// 2. Validation and saving, when due, once all steps so far have been looked at; a stop saves and ends with
+//    exit code 75.
+//
+// A step that was not finite moved no parameter, moment, average or step count of the optimizer: the device saw to
+// that. What else happens is config.not_finite.policy, the same on all ranks, because they see the same numbers:
+//   FAIL      the run ends; its checkpoints hold nothing since.
+//   SKIP      the run goes on with the next draws.
+//   ROLLBACK  the state of the latest checkpoint is loaded, and goes on with the draws after those of the bad step.
 //
 // What a run computes depends on the config, the data and the number of draws consumed, and on
 // nothing else: resuming from a checkpoint goes on with the same tensors, bit for bit.
@@ -20,6 +21,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,28 +30,29 @@
 
 #include "absl/status/status.h"
 #include "configs/loader.h"
-#include "tools/tasks/task.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
 #include "tools/training/communicator/communicator.h"
-#include "tools/training/loop/batch_source.h"
+#include "tools/training/logging/ledger.h"
 #include "tools/training/loop/run_logger.h"
-#include "tools/training/optimizer/flat_optimizer.h"
+#include "tools/training/loop/run_observer.h"
+#include "tools/training/loop/run_parts.h"
+#include "tools/training/loop/skip_account.h"
+#include "tools/training/loop/training_step.h"
 
 namespace cubist {
 
 // What a trainer works with; everything outlives it.
 struct TrainerParts {
   const ValidatedExperiment& experiment;
-  const Task& task;
-  const RunData& data;
-  const BatchShape& shape;
-  FlatOptimizer& optimizer;
+  const RunParts& run;
   Communicator& communicator;
-  CheckpointStore* store = nullptr;  // rank 0 only
-  RunLogger* logger = nullptr;       // rank 0 only
+  CheckpointStore& store;  // only rank 0 writes to it
+  RunLogger* logger;       // rank 0 only
+  Ledger* ledger;          // rank 0 only
   std::string program_version;
   std::function<bool()> stop_requested;
-  bool saved_already = false;  // the run's own folder holds a checkpoint of the state at hand
+  RunObserver* observer;  // may be null
+  bool saved_already;     // the run's own folder holds a checkpoint of the state at hand
 };
 
 class Trainer {
@@ -63,47 +66,67 @@ class Trainer {
   absl::Status Run();
 
  private:
+  // A step that nobody has looked at yet.
+  struct Unexamined {
+    int64_t step, first_draw, samples_used;
+    at::Tensor outcome;
+  };
+  // Where the run stood last in a state that can be had again: its start, a save, a rollback.
+  struct Origin {
+    int64_t step, samples_consumed;
+  };
+  // Of steps alone, without validation, pictures and saving.
+  struct Meter {
+    int64_t steps = 0;
+    double seconds = 0, data_wait = 0;
+  };
+
   // Numbers of a step that are still on the device.
   struct Pending {
     int64_t step;
-    at::Tensor metric_sums, gradient_norm, skipped;
+    at::Tensor metric_sums, outcome, optimizer_steps;
+    std::vector<std::string> metric_names;
     int64_t samples_consumed;
-    double samples_per_second, data_wait;
+    Meter meter;  // of the interval
   };
 
   absl::StatusOr<bool> TakeStep();
-  absl::StatusOr<bool> Agree(bool step_is_void);
   absl::Status AfterStep();
+  absl::StatusOr<bool> Examine(int64_t up_to_step);
+  absl::StatusOr<bool> HandleNotFinite(const Unexamined& step, double loss, double gradient_norm);
+  absl::Status Rollback(int64_t samples_consumed);
   absl::Status Validate();
-  absl::Status Save();
-  absl::Status FlushPending();
-  absl::Status CheckFinite(const at::Tensor& skipped, int64_t step) const;
+  absl::Status Save(bool last);
+  absl::Status CompareRanks();
+  void FlushPending();
   void SetPendingAside();
-  StepStatus StatusOf(int64_t step, double samples_per_second, double data_wait) const;
+  StepStatus StatusOf(int64_t step, const Meter& meter) const;
   void ShowProgress();
   absl::Status DrawPicture(const TaskBatch& batch, const std::string& name, const std::string& tag);
   bool ValidationDue() const;
   bool SaveDue() const;
+  bool WishToSave() const;
   bool AtEnd() const;
+  bool IsFirstRank() const { return parts_.communicator.rank() == 0; }
   int64_t Step() const { return state_.step(); }
+  void KeepForReplay(int64_t bad_step);
 
-  TrainerParts parts_;
+  const TrainerParts parts_;
   const Experiment& config_;
+  FlatOptimizer& optimizer_;
   checkpoint::TrainingState state_;
+  SkipAccount account_;
+  TrainingStep training_step_;
   std::unique_ptr<BatchSource> batches_;
-  std::vector<std::string> metric_names_;
-  at::Tensor metric_sums_;  // double [2, names] of the last step, over all ranks
+  StepResult last_;
+  std::deque<Unexamined> unexamined_;
   std::optional<Pending> pending_;
-  std::optional<double> last_loss_, last_norm_;
+  std::optional<double> last_loss_, last_norm_, last_learning_rate_;
   bool stop_ = false;  // agreed by all ranks
+  Origin origin_{};
   int64_t saved_step_ = -1;
-  std::shared_ptr<TaskBatch> picture_batch_;  // of the step at hand, when its picture is due
   std::chrono::steady_clock::time_point started_, saved_at_;
-  int64_t first_step_ = 0;
-  // Of steps alone, without validation, pictures and saving: since the start, and up to the last log line.
-  double step_seconds_ = 0;
-  int64_t interval_step_ = 0;
-  double interval_step_seconds_ = 0, interval_wait_ = 0;
+  Meter meter_, interval_;  // since the start or a rollback, and when the last log line was due
 };
 
 }  // namespace cubist

@@ -1,5 +1,7 @@
 #include "tools/training/optimizer/flat_optimizer.h"
 
+#include <ATen/ops/logical_and.h>
+#include <ATen/ops/reciprocal.h>
 #include <ATen/ops/zeros.h>
 
 #include <optional>
@@ -30,9 +32,8 @@ FlatOptimizer::FlatOptimizer(std::vector<Parameter> parameters, const FlatOptimi
   max_exp_avg_sq_ = at::zeros({options_.adamw.amsgrad ? size : 0}, number);
   if (options_.ema_decay > 0) ema_ = at::zeros({size}, number);
   step_ = at::zeros({1}, number.dtype(at::kLong));
-  skipped_ = at::zeros({1}, number.dtype(at::kLong));
   norm_ = at::zeros({1}, number.dtype(at::kDouble));
-  finite_ = at::zeros({1}, number.dtype(at::kBool));
+  taken_ = at::zeros({1}, number.dtype(at::kBool));
 
   const std::vector<NamedTensor> values = Slices(value_, ""), gradients = Slices(gradient_, "");
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -62,14 +63,14 @@ void FlatOptimizer::BetweenMicroBatches(int64_t rank_batch) {
   ClampGradient(gradient_, options_.clip_value * static_cast<double>(rank_batch));
 }
 
-void FlatOptimizer::Step(int64_t global_batch) {
-  ScaleGradient(gradient_, 1.0 / static_cast<double>(global_batch));
-  GradientFiniteAndNorm(gradient_, norm_, finite_);
+void FlatOptimizer::Step(const at::Tensor& samples, const at::Tensor& proceed) {
+  ScaleGradient(gradient_, samples.reciprocal());
+  GradientFiniteAndNorm(gradient_, norm_, taken_);
+  taken_.logical_and_(proceed);
   if (options_.clip_value > 0) ClampGradient(gradient_, options_.clip_value);
   AdamwStep(value_, gradient_, exp_avg_, exp_avg_sq_, max_exp_avg_sq_,
-            ema_.defined() ? std::optional<at::Tensor>(ema_) : std::nullopt, step_, finite_, options_.adamw,
+            ema_.defined() ? std::optional<at::Tensor>(ema_) : std::nullopt, step_, taken_, options_.adamw,
             options_.schedule, options_.ema_decay);
-  skipped_.add_(finite_.logical_not().to(at::kLong));
 }
 
 std::vector<std::string> FlatOptimizer::Groups() const {

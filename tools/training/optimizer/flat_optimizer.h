@@ -44,18 +44,22 @@ class FlatOptimizer {
   // To be called after the backward of each micro-batch of a step but the last. `rank_batch`: samples of
   // this rank in the step. Clamps the running sum when clip_each_micro_batch.
   void BetweenMicroBatches(int64_t rank_batch);
-  // Divides gradient() by `global_batch`, checks, clamps, and takes a step if all of it is finite. If not,
-  // nothing changes but skipped_steps().
-  void Step(int64_t global_batch);
+  // Divides gradient() by `samples` (float64 [1]), checks, clamps, and takes a step if all of it is finite and
+  // `proceed` (bool [1]) is true. If not, no parameter, moment, average or step count changes by a bit. Decided
+  // where the tensors live; the host waits for nothing.
+  void Step(const at::Tensor& samples, const at::Tensor& proceed);
 
-  // Euclidean norm of the divided gradient before clamping, float64 [1], of the last Step.
+  // Of the last Step: Euclidean norm of the divided gradient before clamping, float64 [1], and whether the step
+  // was taken, bool [1].
   const at::Tensor& gradient_norm() const { return norm_; }
-  // bool [1]: whether the last Step was taken.
-  const at::Tensor& finite() const { return finite_; }
-  // int64 [1]: steps taken, and steps not taken since this object was made.
+  const at::Tensor& taken() const { return taken_; }
+  // int64 [1]: steps taken. The learning rate follows it.
   const at::Tensor& steps() const { return step_; }
-  const at::Tensor& skipped_steps() const { return skipped_; }
+  // Of the step that follows `step` taken ones.
   double LearningRateOfStep(int64_t step) const { return LearningRateAt(options_.schedule, step); }
+
+  // The parameters whose gradients gradient() holds, in order, with their slices of it.
+  std::vector<NamedTensor> GradientSlices() const { return Slices(gradient_, ""); }
 
   // What a checkpoint holds. Groups: "model"; "optimizer" with exp_avg.NAME, exp_avg_sq.NAME,
   // max_exp_avg_sq.NAME (amsgrad) and "step"; "ema" with the moving averages, when there are any. The
@@ -73,7 +77,7 @@ class FlatOptimizer {
   std::vector<int64_t> offsets_;  // of each parameter's slice
   int64_t parameter_count_ = 0;
   at::Tensor value_, gradient_, exp_avg_, exp_avg_sq_, max_exp_avg_sq_, ema_;
-  at::Tensor step_, skipped_, norm_, finite_;
+  at::Tensor step_, norm_, taken_;
 };
 
 }  // namespace cubist

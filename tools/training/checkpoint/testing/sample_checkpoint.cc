@@ -44,6 +44,10 @@ SampleCheckpoint MakeSampleCheckpoint(int64_t step, int variant) {
     add("optimizer", "moment/" + std::string(Name(dtype)), dtype,
         number++ % 2 == 0 ? std::vector<int64_t>{} : std::vector<int64_t>{3});
   }
+  add("optimizer", "moment.rows", DType::kFloat32, {7, 2, 3});
+  add("optimizer", "moment.row", DType::kFloat64, {1, 5});
+  add("optimizer", "moment.empty", DType::kFloat32, {0, 4});
+  add("optimizer", "moment.hollow", DType::kFloat32, {5, 0, 2});
   for (const auto& [group_name, group] : sample.tensors) {
     TensorGroup out = {group_name, {}};
     for (const auto& [name, tensor] : group) {

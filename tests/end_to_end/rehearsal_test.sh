@@ -1,0 +1,155 @@
+#!/bin/bash
+# --dry_run and --preflight say what a run would do and need, name what is wrong, and leave nothing behind.
+source "$(dirname "$0")/harness.sh"
+
+export TMPDIR="${TEST_TMPDIR}/tmp"
+mkdir "${TMPDIR}"
+
+# Everything in the user's folder and among the temporary files: names, files' times and contents.
+state() {
+  find . "${TMPDIR}" -mindepth 1 -not -name log \( -type d -printf '%p\n' -o -printf '%p %s %T@\n' \) | sort
+  find . -type f -not -name log -exec cksum {} + | sort
+}
+
+# leaves_all CODE COMMAND...: expects the exit code, and that nothing was made, changed or removed.
+leaves_all() {
+  local before
+  before="$(state)"
+  expect "$@"
+  [[ "$(state)" == "${before}" ]] || fail "it left something: $(diff <(echo "${before}") <(state))"
+}
+
+# same_loss TEXT RUN STEP: the last command's loss, after TEXT, is that of the run's step, as far as it is printed.
+same_loss() {
+  python3 - "$@" <<'PYTHON'
+import json, re, sys
+text, run, step = sys.argv[1:]
+said = re.search(re.escape(text) + r"([-+.\de]+)", open("log").read()).group(1)
+rows = [json.loads(line) for line in open(f"runs/{run}/metrics.jsonl")]
+loss = next(r["train_loss/sum"] for r in rows if r["step"] == int(step) and r["split"] == "train")
+assert f"{loss:.4g}" == said, (loss, said)
+PYTHON
+}
+
+# Nothing is there yet: data is made for the moment.
+leaves_all 0 "${train}" "${tiny}" --dry_run --gpus 2 --device cpu
+log_says "would start 2 of 2 ranks" "data: data (would be synthesized)" "317949 parameters in FP32 on the cpu; a new run" \
+  "4 samples a step (1 at once, 2 times, on 2 rank(s)); about 9.8 steps an epoch of 39 samples" \
+  "1 clips to train on, 1 to validate on here, made for this; the run would make 4" \
+  "taken by one process with its share of the batch: 2 of 4 samples" "for the 2 ranks here; this machine has" \
+  "6.36 MB each, at most 3 at once: 19.1 MB;" "are free in ." "run folder: runs/tiny"
+leaves_all 0 "${train}" "${tiny}" --preflight
+for check in model ranks steps validation memory checkpoint disk archives time; do
+  grep -q "^  ok       ${check} " log || fail "no line of ${check}"
+done
+log_says "the same, bit for bit" "18 with" "24 of 24 decoded" "8 steps, 4 validations, 2 saves"
+
+# What is tried is what the run does.
+expect 0 "${train}" "${tiny}"
+leaves_all 0 "${train}" "${tiny}" --wname other --dry_run
+log_says "3 clips to train on, 1 to validate on" "19.5 steps an epoch of 39 samples"
+same_loss "loss " tiny 1
+leaves_all 0 "${train}" "${tiny}" --wname other --preflight
+same_loss "loss " tiny 1
+same_loss "then " tiny 5
+log_says "36 with" "48 of 48 decoded"
+
+# A run that exists is where it would go on, and stays as it is.
+expect 0 "${train}" "${tiny}" --wname half --max_steps 4
+leaves_all 0 "${train}" "${tiny}" --wname half --dry_run
+log_says "resuming after step 4 from runs/half/checkpoints/step-000000004"
+same_loss "loss " tiny 5
+leaves_all 0 "${train}" "${tiny}" --wname half --preflight --gpus 2 --device cpu --set batch.accumulate=1
+log_says "resuming after step 4" "2 of 2 met; summing a gradient of 1.27 MB" "3 at once, 1 of them there: 1" "for the 2 ranks here" \
+  "4 steps, 2 validations, 1 saves"
+leaves_all 2 "${train}" "${tiny}" --wname half --dry_run --set learning_rate.initial=0.5
+log_says "learning_rate.initial"
+leaves_all 2 "${train}" "${tiny}" --dry_run --wname other --init_from nowhere.ckpt
+log_says "--init_from nowhere.ckpt"
+printf '\xff' | dd of=runs/half/checkpoints/step-000000004/model.safetensors bs=1 seek=60000 conv=notrunc 2>/dev/null
+leaves_all 6 "${train}" "${tiny}" --wname half --preflight
+log_says "FAILED   model" "step-000000004/model.safetensors" "--allow_fallback"
+
+# A place that cannot hold the checkpoints.
+touch file
+leaves_all 6 "${train}" "${tiny}" --run_dir file/run --dry_run
+log_says "file: is no folder"
+leaves_all 6 "${train}" "${tiny}" --run_dir file/run --preflight
+log_says "FAILED   model" "file: is no folder"
+leaves_all 0 "${train}" "${tiny}" --wname other --dry_run --set checkpoints.keep_last=2000000000
+log_says "WARNING  checkpoints" "this run will fill the disk"
+leaves_all 6 "${train}" "${tiny}" --wname other --preflight --set checkpoints.keep_last=2000000000
+log_says "FAILED   disk" "keep_last is 2000000000" "ok       archives" "preflight: 1 of 6 checks failed: disk"
+for ranks in 1 2; do
+  leaves_all 6 bash -c "ulimit -f 1000 && exec '${train}' '${tiny}' --run_dir new/deep/run --preflight --gpus ${ranks} --device cpu"
+  log_says "FAILED   checkpoint" "File too large" "ok       archives" "checks failed: checkpoint"
+done
+
+# A step that cannot be taken.
+leaves_all 4 "${train}" "${tiny}" --wname other --dry_run --set voxel_vae.structure_weight=1e300
+log_says "step 1 is not finite"
+leaves_all 4 "${train}" "${tiny}" --wname other --preflight --set voxel_vae.structure_weight=1e300
+log_says "FAILED   steps" "step 1 is not finite" "ok       checkpoint"
+
+# stopped SIGNAL TEXT COMMAND...: once the command has said the text its processes get the signal.
+stopped() {
+  local signal="$1" text="$2" code=0 before
+  shift 2
+  before="$(state)"
+  : >log
+  setsid "$@" >log 2>&1 &
+  local pid=$!
+  for ((i = 0; i < 2400; ++i)); do
+    grep -qF -- "${text}" log && break
+    kill -0 "${pid}" 2>/dev/null || fail "ended before it said: ${text}"
+    sleep 0.05
+  done
+  if [[ "${signal}" == KILL ]]; then
+    kill -KILL "$(cut -d ' ' -f 2 "/proc/${pid}/task/${pid}/children")"  # the second worker
+  else
+    kill "-${signal}" -- "-${pid}"
+  fi
+  wait "${pid}" || code=$?
+  [[ "${code}" == "${wanted}" ]] || fail "exit code ${code}, not ${wanted}, after SIG${signal} at: ${text}"
+  [[ "$(state)" == "${before}" ]] || fail "it left something: $(diff <(echo "${before}") <(state))"
+}
+long="--wname other --set data.prefetch_batches=64"
+wanted=75
+stopped TERM "ok       ranks" "${train}" "${tiny}" --preflight ${long} --gpus 2 --device cpu
+stopped INT "ok       model" "${train}" "${tiny}" --preflight ${long}
+stopped TERM "making 2 scenes" "${train}" "${tiny}" --dry_run --set 'data.data_root="elsewhere"' \
+  --set 'data.synthesize={ clips: 2 frames: 400 point_spacing: 0.04 }'
+# A rank that is killed.
+wanted=5
+stopped KILL "ok       ranks" "${train}" "${tiny}" --preflight ${long} --gpus 2 --device cpu
+log_says "FAILED   steps" "rank 1" "ok       archives"
+
+# The front alone is asked to stop, after it has made data, which takes threads.
+code=0
+: >log
+before="$(state)"
+"${train}" "${tiny}" --preflight --set 'data.data_root="elsewhere"' --set data.prefetch_batches=64 >log 2>&1 &
+pid=$!
+for ((i = 0; i < 2400; ++i)); do
+  grep -qF "ok       ranks" log && break
+  sleep 0.05
+done
+kill -TERM "${pid}"
+wait "${pid}" || code=$?
+[[ "${code}" == 75 ]] || fail "exit code ${code}, not 75"
+[[ "$(state)" == "${before}" ]] || fail "it left something"
+
+# Damaged archives: all of them, by name.
+clip="$(ls data/pose | head -n 1)"
+held_out="data.validation_clips=[\"$(ls data/pose | tail -n 1 | sed 's/.tar$//')\"]"
+truncate -s 3000 "data/pose/${clip}"
+truncate -s 700 "data/dynamic_object_info/${clip}"
+for ranks in 1 2; do
+  leaves_all 3 "${train}" "${tiny}" --wname other --preflight --gpus "${ranks}" --device cpu --set "${held_out}"
+  log_says "FAILED   archives" "2 of 36 archives are damaged" "data/pose/${clip}" "data/dynamic_object_info/${clip}" \
+    "ok       checkpoint"
+done
+leaves_all 0 "${train}" "${tiny}" --wname other --preflight --set "${held_out}" \
+  --set data.bad_samples.policy=SKIP --set data.bad_samples.max_rate=0.9
+log_says "ok       archives" "2 of 36 archives are damaged" "data/pose/${clip}" "lets the run go on without them" \
+  "samples were left out"

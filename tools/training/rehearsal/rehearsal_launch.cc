@@ -1,0 +1,93 @@
+#include "tools/training/rehearsal/rehearsal_launch.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/file_ops.h"
+#include "base/parallel_for.h"
+#include "base/status.h"
+#include "tools/training/checkpoint/run_folder.h"
+#include "tools/training/launch/launcher.h"
+#include "tools/training/launch/run_preparation.h"
+#include "tools/training/rehearsal/archive_trial.h"
+#include "tools/training/rehearsal/rehearsal_folders.h"
+#include "tools/training/rehearsal/report_table.h"
+
+namespace cubist {
+namespace {
+
+// Enough for one to train on and one to validate on.
+constexpr int kClips = 2;
+
+// The same run on a few clips in `data_root`, which the config does not name.
+absl::StatusOr<ValidatedExperiment> OnMadeUpData(const ValidatedExperiment& experiment, const std::string& data_root) {
+  const std::string flag = "rehearsal";  // no flag of the user's, who named no folder
+  std::vector<FieldFlag> fields = {{flag, "data.data_root", data_root}};
+  for (const char* field : {"data.train_clips", "data.validation_clips"}) fields.push_back({flag, field, "[]"});
+  for (const char* field : {"data.train_clip_list", "data.validation_clip_list"}) fields.push_back({flag, field, ""});
+  return LoadExperimentText(experiment.CanonicalText(), "config", {}, fields);
+}
+
+// Prints the line of this check. The error says no more than that it failed.
+absl::Status ReportArchives(const Data& data, bool data_is_made_up, const std::atomic<bool>* stop) {
+  const auto result = TryArchives(data, ParallelThreads(), [stop] { return stop->load(); });
+  if (ExitCodeOf(result.status()) == ExitCode::kPreempted) return result.status();
+  const std::string text = result.ok() ? *result : std::string(result.status().message());
+  std::fputs(FormatRow(result.ok() ? Verdict::kOk : Verdict::kFailed, "archives",
+                       data_is_made_up ? text + " (of the data made for this)" : text)
+                 .c_str(),
+             stdout);
+  std::fflush(stdout);
+  return result.ok() ? absl::OkStatus() : DataError("preflight: the archives failed");
+}
+
+}  // namespace
+
+absl::StatusOr<int> LaunchRehearsal(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                    const RankPlan& plan, const std::string& worker, const std::string& device,
+                                    const std::string& run_folder, const std::atomic<bool>* stop) {
+  ASSIGN_OR_RETURN(const std::string description, DescribeRun(experiment, plan, worker, device));
+  if (flags.dry_run && !plan.has_rank_zero()) {
+    std::printf("%sthe dry run is done where rank 0 starts\n", description.c_str());
+    return 0;
+  }
+  std::fputs(description.c_str(), stdout);
+  std::fflush(stdout);  // before the workers write to the same place
+
+  FileOps& ops = SystemFileOps();
+  ASSIGN_OR_RETURN(const std::unique_ptr<RehearsalFolders> folders, RehearsalFolders::Make(ops, run_folder));
+  ASSIGN_OR_RETURN(const bool must_synthesize, MustSynthesize(experiment));
+  ValidatedExperiment rehearsed = experiment;
+  if (must_synthesize) {
+    ASSIGN_OR_RETURN(rehearsed, OnMadeUpData(experiment, folders->temporary() + "/data"));
+    RETURN_IF_ERROR(PrepareData(ops, rehearsed, stop, kClips));
+  }
+  ASSIGN_OR_RETURN(std::vector<WorkerCommand> workers,
+                   WorkerCommands(flags, rehearsed, plan, RunFolder(run_folder), worker, device));
+  if (flags.dry_run) workers.resize(1);
+  for (WorkerCommand& command : workers) {
+    command.arguments.push_back(flags.dry_run ? "--rehearse=dry_run" : "--rehearse=preflight");
+    command.arguments.push_back("--trial_folder=" + folders->beside_run());
+    if (must_synthesize) command.arguments.push_back("--data_is_made_up");
+    if (!command.output_path.empty()) {
+      command.output_path = absl::StrCat(folders->temporary(), "/rank-", command.rank, ".log");
+    }
+  }
+  if (stop->load()) return PreemptedError("stopped before the first step; nothing stays");
+  absl::Status archives;
+  // Once a node, though a scheduler may have started a front for every rank.
+  if (flags.preflight && plan.first_local_rank == 0) {
+    archives = ReportArchives(rehearsed.proto().data(), must_synthesize, stop);
+    if (ExitCodeOf(archives) == ExitCode::kPreempted) return archives;
+  }
+  SetParallelThreads(1);  // RunWorkers() wants this process to have one thread
+  ASSIGN_OR_RETURN(const int code, RunWorkers(workers));
+  if (plan.has_rank_zero()) std::printf("run folder: %s\n", run_folder.c_str());
+  if (!archives.ok() && code != static_cast<int>(ExitCode::kPreempted)) return archives;
+  return code;
+}
+
+}  // namespace cubist
