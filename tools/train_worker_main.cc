@@ -9,6 +9,7 @@
 
 #include "CLI/CLI.hpp"
 #include "base/command_line.h"
+#include "base/program_version.h"
 #include "base/status.h"
 #include "configs/loader.h"
 #include "tools/training/communicator/gloo_communicator.h"
@@ -20,8 +21,6 @@
 
 namespace cubist {
 namespace {
-
-constexpr char kProgramVersion[] = "cubist 0.1";
 
 absl::StatusOr<std::unique_ptr<Communicator>> Connect(const WorkerPlace& place, const Experiment& config,
                                                       bool preflight) {
@@ -98,7 +97,7 @@ int TrainWorkerMain(int argc, char** argv, RunObserver* observer) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(ExitCode::kConfig);
   }
-  options.program_version = kProgramVersion;
+  options.program_version = ProgramVersion();
   options.observer = observer;
   options.stop_requested = [] { return StopRequested(); };
   const int code = FinishProgram("train", Work(task, options));

@@ -91,10 +91,11 @@ log_says "step 1 is not finite"
 leaves_all 4 "${train}" "${tiny}" --wname other --preflight --set voxel_vae.structure_weight=1e300
 log_says "FAILED   steps" "step 1 is not finite" "ok       checkpoint"
 
-# stopped SIGNAL TEXT COMMAND...: once the command has said the text its processes get the signal.
+# stopped CODE WHO SIGNAL TEXT COMMAND...: once the command has said the text, the signal goes to all of its processes, as
+# from a terminal, to the front, or to the second worker.
 stopped() {
-  local signal="$1" text="$2" code=0 before
-  shift 2
+  local wanted="$1" who="$2" signal="$3" text="$4" code=0 before
+  shift 4
   before="$(state)"
   : >log
   setsid "$@" >log 2>&1 &
@@ -104,40 +105,25 @@ stopped() {
     kill -0 "${pid}" 2>/dev/null || fail "ended before it said: ${text}"
     sleep 0.05
   done
-  if [[ "${signal}" == KILL ]]; then
-    kill -KILL "$(cut -d ' ' -f 2 "/proc/${pid}/task/${pid}/children")"  # the second worker
-  else
-    kill "-${signal}" -- "-${pid}"
-  fi
+  case "${who}" in
+    all) kill "-${signal}" -- "-${pid}" ;;
+    front) kill "-${signal}" "${pid}" ;;
+    second) kill "-${signal}" "$(cut -d ' ' -f 2 "/proc/${pid}/task/${pid}/children")" ;;
+  esac
   wait "${pid}" || code=$?
   [[ "${code}" == "${wanted}" ]] || fail "exit code ${code}, not ${wanted}, after SIG${signal} at: ${text}"
   [[ "$(state)" == "${before}" ]] || fail "it left something: $(diff <(echo "${before}") <(state))"
 }
-long="--wname other --set data.prefetch_batches=64"
-wanted=75
-stopped TERM "ok       ranks" "${train}" "${tiny}" --preflight ${long} --gpus 2 --device cpu
-stopped INT "ok       model" "${train}" "${tiny}" --preflight ${long}
-stopped TERM "making 2 scenes" "${train}" "${tiny}" --dry_run --set 'data.data_root="elsewhere"' \
+long=(--wname other --set data.prefetch_batches=64)  # as many steps are measured, and some more
+made_up=(--set 'data.data_root="elsewhere"')
+stopped 75 all TERM "ok       ranks" "${train}" "${tiny}" --preflight "${long[@]}" --gpus 2 --device cpu
+stopped 75 all INT "ok       model" "${train}" "${tiny}" --preflight "${long[@]}"
+stopped 75 front TERM "making 2 scenes" "${train}" "${tiny}" --dry_run "${made_up[@]}" \
   --set 'data.synthesize={ clips: 2 frames: 400 point_spacing: 0.04 }'
-# A rank that is killed.
-wanted=5
-stopped KILL "ok       ranks" "${train}" "${tiny}" --preflight ${long} --gpus 2 --device cpu
-log_says "FAILED   steps" "rank 1" "ok       archives"
-
-# The front alone is asked to stop, after it has made data, which takes threads.
-code=0
-: >log
-before="$(state)"
-"${train}" "${tiny}" --preflight --set 'data.data_root="elsewhere"' --set data.prefetch_batches=64 >log 2>&1 &
-pid=$!
-for ((i = 0; i < 2400; ++i)); do
-  grep -qF "ok       ranks" log && break
-  sleep 0.05
-done
-kill -TERM "${pid}"
-wait "${pid}" || code=$?
-[[ "${code}" == 75 ]] || fail "exit code ${code}, not 75"
-[[ "$(state)" == "${before}" ]] || fail "it left something"
+stopped 75 front TERM "ok       ranks" "${train}" "${tiny}" --preflight "${long[@]}" "${made_up[@]}" \
+  --set 'data.synthesize={ clips: 2 frames: 20 point_spacing: 0.3 }'
+stopped 5 second KILL "ok       ranks" "${train}" "${tiny}" --preflight "${long[@]}" --gpus 2 --device cpu
+log_says "FAILED   steps" "rank 1"
 
 # Damaged archives: all of them, by name.
 clip="$(ls data/pose | head -n 1)"

@@ -3,7 +3,9 @@
 //   kill_gradient:STEP            SIGKILL between the last backward and the update
 //   kill_validation:STEP          SIGKILL within the validation after STEP steps
 //   kill_saved:STEP               SIGKILL once the checkpoint of STEP is committed
-//   stop_micro_batch:STEP:INDEX   SIGSTOP there
+//   term_micro_batch:STEP:INDEX, term_gradient:STEP, term_validation:STEP, term_saved:STEP
+//                                 SIGTERM there
+//   corrupt:STEP:RANK             a bit of a parameter of this rank flips after the update of STEP
 //   nan_gradient:DRAW[:RANK]      an element of the gradient of the step that begins with draw DRAW becomes NaN, on
 //   this
 //                                 rank (default: on every rank)
@@ -67,12 +69,11 @@ class FaultInjector : public RunObserver {
       }
       std::fclose(file);
     }
-    Happen("kill_micro_batch", {step, index_}, SIGKILL);
-    Happen("stop_micro_batch", {step, index_}, SIGSTOP);
+    Happen("micro_batch", {step, index_});
   }
 
   void GradientReady(int64_t step, int64_t first_draw, const at::Tensor& gradient) override {
-    Happen("kill_gradient", {step}, SIGKILL);
+    Happen("gradient", {step});
     for (const Fault& fault : faults_) {
       const bool here = fault.kind == "nan_gradient" && fault.numbers[0] == first_draw;
       if (here && (fault.numbers.size() == 1 || std::to_string(fault.numbers[1]) == Variable("CUBIST_RANK"))) {
@@ -81,13 +82,24 @@ class FaultInjector : public RunObserver {
     }
   }
 
-  void ValidationBatchDone(int64_t step) override { Happen("kill_validation", {step}, SIGKILL); }
-  void Saved(int64_t step) override { Happen("kill_saved", {step}, SIGKILL); }
+  void StepDone(int64_t step, const FlatOptimizer& optimizer) override {
+    for (const Fault& fault : faults_) {
+      if (fault.kind != "corrupt" || fault.numbers[0] != step) continue;
+      if (std::to_string(fault.numbers[1]) != Variable("CUBIST_RANK")) continue;
+      const NamedTensor parameter = optimizer.Group("model")[1];
+      static_cast<unsigned char*>(parameter.tensor.mutable_data_ptr())[0] ^= 1;
+    }
+  }
+
+  void ValidationBatchDone(int64_t step) override { Happen("validation", {step}); }
+  void Saved(int64_t step) override { Happen("saved", {step}); }
 
  private:
-  void Happen(const char* kind, const std::vector<int64_t>& numbers, int signal) const {
+  void Happen(const std::string& place, const std::vector<int64_t>& numbers) const {
     for (const Fault& fault : faults_) {
-      if (fault.kind == kind && fault.numbers == numbers) kill(getpid(), signal);
+      if (fault.numbers != numbers) continue;
+      if (fault.kind == "kill_" + place) kill(getpid(), SIGKILL);
+      if (fault.kind == "term_" + place) kill(getpid(), SIGTERM);
     }
   }
 

@@ -8,6 +8,7 @@
 
 #include "tools/tasks/task.h"
 #include "tools/training/loop/batch_source.h"
+#include "tools/training/optimizer/flat_optimizer.h"
 
 namespace cubist {
 
@@ -21,6 +22,8 @@ class RunObserver {
   // `gradient`: the sum over this rank's samples, float32 or float64 [M]; not yet summed over ranks, divided, checked
   // and clamped.
   virtual void GradientReady(int64_t /*step*/, int64_t /*first_draw*/, const at::Tensor& /*gradient*/) {}
+  // After the update; the optimizer's tensors may be changed.
+  virtual void StepDone(int64_t /*step*/, const FlatOptimizer& /*optimizer*/) {}
   virtual void ValidationBatchDone(int64_t /*step*/) {}
   virtual void Saved(int64_t /*step*/) {}
 };

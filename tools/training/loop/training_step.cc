@@ -37,6 +37,7 @@ absl::StatusOr<StepResult> TrainingStep::Take(BatchSource& batches, int64_t step
   RETURN_IF_ERROR(communicator_.AllReduceSum(optimizer_.gradient()));
   const at::Tensor proceed = at::isfinite(numbers.loss()).logical_and_(numbers.samples() > 0);
   optimizer_.Step(numbers.samples(), proceed);
+  if (observer_ != nullptr) observer_->StepDone(step + 1, optimizer_);
   result.samples_used = numbers.samples_used;
   result.samples_bad = numbers.samples_bad;
   result.metric_sums = numbers.metric_sums();

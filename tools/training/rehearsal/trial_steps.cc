@@ -1,6 +1,7 @@
 #include "tools/training/rehearsal/trial_steps.h"
 
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,7 +33,8 @@ absl::StatusOr<TrialStep> TrialSteps::Take() {
   step.loss = outcome.data<double>()[0];
   step.gradient_norm = outcome.data<double>()[1];
   step.bad = std::move(result.bad);
-  if (outcome.data<double>()[2] == 0) {
+  if (result.samples_used == 0) step.loss = step.gradient_norm = std::numeric_limits<double>::quiet_NaN();
+  if (outcome.data<double>()[2] == 0 && result.samples_used > 0) {
     return NotFiniteError(
         absl::StrFormat("step %d is not finite: loss %g, gradient norm %g; lower "
                         "learning_rate.initial, or look at the data and the weights it starts from",

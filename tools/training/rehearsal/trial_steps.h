@@ -18,8 +18,8 @@ namespace cubist {
 struct TrialStep {
   double seconds = 0;       // of the whole step, the wait included
   double data_seconds = 0;  // of them waiting for data
-  double loss = 0;          // mean over the step's samples
-  double gradient_norm = 0;
+  // Mean over the step's samples, and of their gradient. NaN if all of them were bad: then nothing moved.
+  double loss = 0, gradient_norm = 0;
   std::vector<BadSample> bad;  // of this rank, which data.bad_samples leaves out
 };
 
