@@ -35,7 +35,7 @@ log_says "step 4 is not finite" "skipped since the start of the run: 1 of 8 step
 same skip 3 fail 3
 same skip 4 skip 3
 ! cmp -s runs/skip/checkpoints/step-00000000{4,5}/model.safetensors || fail "step 5 moved nothing"
-ledger skip '[event["step"] for event in events] == [4] and events[0]["gradient_norm"] is None'
+ledger skip '[event["step"] for event in events] == [4] and events[0]["gradient_norm"] == "nan"'
 python3 -c "
 import json
 rows = {row['step']: row for row in map(json.loads, open('runs/skip/metrics.jsonl')) if row['split'] == 'train'}
@@ -99,7 +99,7 @@ after="$(find runs/skip runs/back -type f -print0 | sort -z | xargs -0 sha256sum
 
 echo "A loss that really becomes infinite is reproduced with its number, also when older checkpoints are gone by then."
 real="--set voxel_vae.kl_anneal.weight_max=1e300 --set voxel_vae.kl_anneal.start_step=5 --set voxel_vae.kl_anneal.end_step=6"
-expect 0 "${train}" "${smaller}" --wname real ${flags} ${real} --set not_finite.policy=SKIP --max_steps 12 \
+expect 0 "${train}" "${smaller}" --wname real ${flags} ${real} --set not_finite.policy=SKIP \
   --set checkpoints.keep_last=1
 [[ -d runs/real/checkpoints/step-000000006 && ! -e runs/real/checkpoints/step-000000007 ]] || fail "what is kept"
 expect 0 "${train}" "${smaller}" --wname real ${flags} ${real} --replay_step 7

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,7 +21,18 @@ using Json = nlohmann::ordered_json;
 constexpr char kBadSample[] = "bad_sample";
 constexpr char kNotFinite[] = "step_not_finite";
 
-Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json NumberOrText(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+double NumberFrom(const Json& event, const char* name) {
+  const auto found = event.find(name);
+  if (found == event.end()) return std::nan("");
+  if (found->is_number()) return found->get<double>();
+  const double infinity = std::numeric_limits<double>::infinity();
+  return *found == "inf" ? infinity : *found == "-inf" ? -infinity : std::nan("");
+}
 
 std::string Line(const Json& event) {
   return event.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
@@ -80,8 +92,8 @@ std::string FormatEvent(const NotFiniteEvent& event, double time) {
                {"step", event.step},
                {"first_draw", event.first_draw},
                {"samples", event.samples},
-               {"loss", NumberOrNull(event.loss)},
-               {"gradient_norm", NumberOrNull(event.gradient_norm)},
+               {"loss", NumberOrText(event.loss)},
+               {"gradient_norm", NumberOrText(event.gradient_norm)},
                {"action", event.action},
                {"replay_from_step", event.replay_from_step},
                {"replay_from_draw", event.replay_from_draw}});
@@ -96,8 +108,8 @@ absl::StatusOr<std::vector<NotFiniteEvent>> ReadNotFiniteEvents(const std::strin
     result.step = Get<int64_t>(event, "step", 0);
     result.first_draw = Get<int64_t>(event, "first_draw", 0);
     result.samples = Get<int64_t>(event, "samples", 0);
-    result.loss = Get<double>(event, "loss", std::nan(""));
-    result.gradient_norm = Get<double>(event, "gradient_norm", std::nan(""));
+    result.loss = NumberFrom(event, "loss");
+    result.gradient_norm = NumberFrom(event, "gradient_norm");
     result.action = Get<std::string>(event, "action", "");
     result.replay_from_step = Get<int64_t>(event, "replay_from_step", 0);
     result.replay_from_draw = Get<int64_t>(event, "replay_from_draw", 0);

@@ -2,12 +2,12 @@
 //
 //   {"kind":"bad_sample","time":...,"split":"train","step":12,"draw":45,"clip":"...","start_frame":30,
 //    "attribute":"pose","path":"data/pose/....tar","member":"....npy","begin":1536,"end":1792,"reason":"..."}
-//   {"kind":"step_not_finite","time":...,"step":12,"first_draw":44,"samples":4,"loss":null,"gradient_norm":null,
+//   {"kind":"step_not_finite","time":...,"step":12,"first_draw":44,"samples":4,"loss":"inf","gradient_norm":"nan",
 //    "action":"skipped","replay_from_step":8,"replay_from_draw":32}
 //
 // What happened to an event is a pure function of config, data and draws, so a run that goes on from a checkpoint
 // meets the same events again: an event that stands in the file is not written twice. JSON has no NaN and no
-// infinity: such a number is null.
+// infinity: such a number is the text "nan", "inf" or "-inf".
 #ifndef CUBIST_TOOLS_TRAINING_LOGGING_LEDGER_H_
 #define CUBIST_TOOLS_TRAINING_LOGGING_LEDGER_H_
 

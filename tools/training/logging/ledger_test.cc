@@ -65,7 +65,7 @@ TEST_F(LedgerTest, LinesAreJsonAsDocumented) {
   EXPECT_EQ(bad["reason"], "no array\nhere \xEF\xBF\xBD");
   const auto step = nlohmann::json::parse(FormatEvent(NotFinite(12), 2.5));
   EXPECT_EQ(step["kind"], "step_not_finite");
-  EXPECT_TRUE(step["loss"].is_null());
+  EXPECT_EQ(step["loss"], "nan");
   EXPECT_EQ(step["gradient_norm"], 0.1);
 }
 
@@ -84,7 +84,9 @@ TEST_F(LedgerTest, StepsAreReadBack) {
   EXPECT_TRUE(ReadNotFiniteEvents(path_)->empty()) << "no file: no event";
   EXPECT_TRUE(Open()->Append({FormatEvent(NotFinite(12), 1), FormatEvent(BadSample(1), 1)}).ok());
   std::ofstream(path_, std::ios::app) << "{\"kind\":\"step_not_fi";  // torn
-  EXPECT_TRUE(Open()->Append({FormatEvent(NotFinite(14), 1)}).ok());
+  NotFiniteEvent second = NotFinite(14);
+  second.loss = -std::numeric_limits<double>::infinity();
+  EXPECT_TRUE(Open()->Append({FormatEvent(second, 1)}).ok());
   const auto events = ReadNotFiniteEvents(path_);
   ASSERT_TRUE(events.ok());
   ASSERT_EQ(events->size(), 2);
@@ -93,6 +95,7 @@ TEST_F(LedgerTest, StepsAreReadBack) {
   EXPECT_EQ((*events)[0].gradient_norm, 0.1);
   EXPECT_EQ((*events)[0].action, "skipped");
   EXPECT_EQ((*events)[1].step, 14);
+  EXPECT_EQ((*events)[1].loss, second.loss);
   EXPECT_EQ((*events)[1].first_draw, 52);
   EXPECT_EQ((*events)[1].samples, 4);
   EXPECT_EQ((*events)[1].replay_from_step, 8);
