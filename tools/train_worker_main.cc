@@ -69,6 +69,7 @@ absl::Status Work(const WorkerTask& task, RunOptions options) {
 }
 
 }  // namespace
+
 int TrainWorkerMain(int argc, char** argv, RunObserver* observer) {
   InstallStopSignalHandlers();
   // A limit on file sizes then fails the save by name instead of killing the rank.
@@ -96,6 +97,11 @@ int TrainWorkerMain(int argc, char** argv, RunObserver* observer) {
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(ExitCode::kConfig);
+  }
+  if (!profile_steps.empty()) {
+    const absl::StatusOr<StepRange> range = ParseStepRange(profile_steps);
+    if (!range.ok()) return FinishProgram("train", range.status());
+    options.profile_steps = *range;
   }
   options.program_version = ProgramVersion();
   options.observer = observer;

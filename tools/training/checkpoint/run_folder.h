@@ -2,7 +2,7 @@
 //   config.textproto   the resolved config
 //   metrics.jsonl      one row of numbers a line
 //   events/            TensorBoard
-//   pictures/  logs/
+//   pictures/  logs/  profile/
 //   checkpoints/       step-000006250/ ...
 //   ledger.jsonl       what was skipped
 //   lock               who is running here (run_lock.h)

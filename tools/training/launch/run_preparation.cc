@@ -98,7 +98,7 @@ absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, co
   };
   const auto report = SynthesizeScenes(ops, data_root, synthesize, show, stop);
   if (bar != nullptr) report.ok() ? bar->Finish() : bar->Abandon();
-  // RunWorkers() wants this process to have one thread: another would take the signals that it waits for.
+  // RunWorkers() wants this process to have one thread: another could take the signals that it waits for.
   SetParallelThreads(1);
   return report.status();
 }

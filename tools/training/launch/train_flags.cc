@@ -1,7 +1,6 @@
 #include "tools/training/launch/train_flags.h"
 
 #include <CLI/CLI.hpp>
-#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -94,7 +93,7 @@ void DefineFlags(CLI::App* app, TrainFlags* flags) {
          "--replay_step", flags->replay_step,
          "Take a step of this run's ledger again, one that was not finite, and say what it was made of; changes "
          "nothing")
-      ->check(CLI::Range(int64_t{1}, std::numeric_limits<int64_t>::max()))
+      ->check(CLI::PositiveNumber)
       ->type_name("N");
   app->add_flag("--print_config", flags->print_config, "Print the resolved config, and its hash on stderr; then end");
   app->add_option("--explain", flags->explain, "Explain a field or part of the config (\"\": all of it); then end")

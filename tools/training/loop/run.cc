@@ -16,6 +16,7 @@
 #include "tools/training/loop/replay.h"
 #include "tools/training/loop/run_logger.h"
 #include "tools/training/loop/run_parts.h"
+#include "tools/training/loop/step_profiler.h"
 #include "tools/training/loop/trainer.h"
 
 namespace cubist {
@@ -57,6 +58,11 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
   if (is_first_rank) {
     ASSIGN_OR_RETURN(ledger, Ledger::Open(ops, folder.ledger_path()));
   }
+  std::unique_ptr<StepProfiler> profiler;
+  if (options.profile_steps.has_value()) {
+    profiler = std::make_unique<StepProfiler>(ops, *options.profile_steps, folder.path() + "/profile",
+                                              communicator.rank(), options.device);
+  }
   const TrainerParts trainer_parts{experiment,
                                    parts,
                                    communicator,
@@ -66,6 +72,7 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
                                    options.program_version,
                                    options.stop_requested,
                                    options.observer,
+                                   profiler.get(),
                                    start.resumed_own};
   const absl::Status status = Trainer(trainer_parts, std::move(start.state)).Run();
   if (logger != nullptr) logger->Finish();

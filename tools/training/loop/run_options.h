@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "tools/training/loop/run_observer.h"
 #include "tools/training/loop/run_start.h"
+#include "tools/training/loop/step_range.h"
 
 namespace cubist {
 
@@ -17,9 +19,10 @@ struct RunOptions {
   int local_world_size = 1;    // ranks on this machine, which share its cores
   StartOptions start;
   std::string program_version;
-  std::function<bool()> stop_requested;  // polled in every loop and wait
-  int64_t replay_step = 0;               // take this step of the run's ledger again instead; 0: train
-  RunObserver* observer = nullptr;       // for tests
+  std::function<bool()> stop_requested;    // polled in every loop and wait
+  int64_t replay_step = 0;                 // take this step of the run's ledger again instead; 0: train
+  std::optional<StepRange> profile_steps;  // a Chrome trace of these is written
+  RunObserver* observer = nullptr;         // for tests
 };
 
 }  // namespace cubist

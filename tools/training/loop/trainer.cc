@@ -2,8 +2,10 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/stack.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -78,8 +80,18 @@ absl::Status Trainer::Run() {
   if (config_.not_finite().policy() == NotFinite::ROLLBACK && saved_step_ < 0) RETURN_IF_ERROR(Save(/*last=*/false));
   if (ValidationDue()) RETURN_IF_ERROR(Validate());
   while (!stop_ && !AtEnd()) {
+    const int64_t step = Step() + 1;  // a rollback may change where the run stands
+    if (parts_.profiler != nullptr) Warn(parts_.profiler->BeginStep(step));
     ASSIGN_OR_RETURN(const bool counts, TakeStep());
-    if (counts) RETURN_IF_ERROR(AfterStep());
+    if (!counts) continue;
+    RETURN_IF_ERROR(AfterStep());
+    if (parts_.profiler != nullptr) Warn(parts_.profiler->EndStep(step));
+  }
+  if (parts_.profiler != nullptr) {
+    Warn(parts_.profiler->Finish());
+    if (parts_.logger != nullptr && parts_.profiler->done()) {
+      parts_.logger->Message(absl::StrCat("profile: ", parts_.profiler->path()));
+    }
   }
   FlushPending();
   RETURN_IF_ERROR(Examine(Step()).status());
@@ -99,6 +111,13 @@ absl::Status Trainer::Run() {
   }
   return PreemptedError(
       absl::StrCat("asked to stop after step ", Step(), "; everything is saved, the same command goes on from there"));
+}
+
+void Trainer::Warn(const absl::Status& status) const {
+  if (status.ok()) return;
+  const std::string line = absl::StrCat("warning: ", std::string(status.message()));
+  parts_.logger != nullptr ? parts_.logger->Message(line)
+                           : static_cast<void>(std::fprintf(stderr, "%s\n", line.c_str()));
 }
 
 // False if some rank gave the step up; nothing but the gradient has changed then.
@@ -306,6 +325,7 @@ bool Trainer::ValidationDue() const {
 }
 
 absl::Status Trainer::Validate() {
+  RECORD_USER_SCOPE("validation");
   FlushPending();
   ASSIGN_OR_RETURN(const ValidationResult result,
                    RunValidation(*parts_.run.task, *parts_.run.data, parts_.communicator,
@@ -359,6 +379,7 @@ bool Trainer::SaveDue() const {
 
 // `last`: the run ends with this one, so it must succeed.
 absl::Status Trainer::Save(bool last) {
+  RECORD_USER_SCOPE("save");
   FlushPending();
   saved_at_ = std::chrono::steady_clock::now();
   if (parts_.logger != nullptr) parts_.logger->Sync();

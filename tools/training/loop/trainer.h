@@ -37,6 +37,7 @@
 #include "tools/training/loop/run_observer.h"
 #include "tools/training/loop/run_parts.h"
 #include "tools/training/loop/skip_account.h"
+#include "tools/training/loop/step_profiler.h"
 #include "tools/training/loop/training_step.h"
 
 namespace cubist {
@@ -51,8 +52,9 @@ struct TrainerParts {
   Ledger* ledger;          // rank 0 only
   std::string program_version;
   std::function<bool()> stop_requested;
-  RunObserver* observer;  // may be null
-  bool saved_already;     // the run's own folder holds a checkpoint of the state at hand
+  RunObserver* observer;   // may be null
+  StepProfiler* profiler;  // may be null
+  bool saved_already;      // the run's own folder holds a checkpoint of the state at hand
 };
 
 class Trainer {
@@ -102,6 +104,8 @@ class Trainer {
   void SetPendingAside();
   StepStatus StatusOf(int64_t step, const Meter& meter) const;
   void ShowProgress();
+  // What goes wrong with a profile is no reason to end a run.
+  void Warn(const absl::Status& status) const;
   absl::Status DrawPicture(const TaskBatch& batch, const std::string& name, const std::string& tag);
   bool ValidationDue() const;
   bool SaveDue() const;
