@@ -1,32 +1,35 @@
 #!/bin/bash
-# A run that is stopped again and again ends with the same tensors as one that was left alone.
+# A run that is stopped by signals as they come in life, from a terminal, a scheduler or a user, ends with the same
+# tensors as one that was left alone. (Every place that a signal can hit: tests/fault_injection/stop_test.)
 source "$(dirname "$0")/harness.sh"
 
-expect 0 "${train}" "${tiny}" --wname alone
+readonly flags="--max_steps 40 --set validation.interval_steps=20 --set logging.picture_interval_steps=0"
+expect 0 "${train}" "${tiny}" --wname alone ${flags}
 
-# stop_after SIGNAL TEXT: starts the run, sends the signal to its process group, as a terminal does, once it
-# has said TEXT, and expects it to save and end with 75.
+# stop_after SIGNAL WHOM TEXT: starts the run in a process group of its own, sends the signal to the group, as a terminal
+# does, or to the front alone once the run has said TEXT, and expects it to save and end with 75.
 stop_after() {
   local code=0
   : >log
-  setsid "${train}" "${tiny}" --wname stopped >log 2>&1 &
-  local pid=$!
+  setsid "${train}" "${tiny}" --wname stopped ${flags} >log 2>&1 &
+  local pid=$! target
   for ((i = 0; i < 2400; ++i)); do
-    grep -qF -- "$2" log && break
-    kill -0 "${pid}" 2>/dev/null || fail "ended before it said: $2"
+    grep -qF -- "$3" log && break
+    kill -0 "${pid}" 2>/dev/null || fail "ended before it said: $3"
     sleep 0.05
   done
-  kill "-$1" -- "-${pid}"
+  [[ "$2" == group ]] && target="-${pid}" || target="${pid}"
+  kill "-$1" -- "${target}"
   wait "${pid}" || code=$?
-  [[ "${code}" == 75 ]] || fail "exit code ${code}, not 75, after SIG$1 at: $2"
+  [[ "${code}" == 75 ]] || fail "exit code ${code}, not 75, after SIG$1 at: $3"
 }
 
-stop_after TERM "parameters;"          # before the first validation is done
-stop_after INT "validation at step 0"  # in the first step
-stop_after USR1 "step 4/8"
-expect 0 "${train}" "${tiny}" --wname stopped
+stop_after INT group "step 2/40"
+stop_after TERM front "step 12/40"
+stop_after USR1 group "step 24/40"
+expect 0 "${train}" "${tiny}" --wname stopped ${flags}
 log_says "resuming after step"
-same_checkpoint runs/alone runs/stopped 000000008
+same_checkpoint runs/alone runs/stopped 000000040
 
 # So do its rows, but for what is a matter of time.
 python3 - <<'PYTHON'
@@ -41,5 +44,5 @@ assert rows("alone") == rows("stopped"), (rows("alone"), rows("stopped"))
 PYTHON
 
 # Threads and prefetching change nothing either.
-expect 0 "${train}" "${tiny}" --wname threads --set data.loader_threads=3 --set data.prefetch_batches=5
-same_checkpoint runs/alone runs/threads 000000008
+expect 0 "${train}" "${tiny}" --wname threads ${flags} --set data.loader_threads=3 --set data.prefetch_batches=5
+same_checkpoint runs/alone runs/threads 000000040

@@ -8,7 +8,7 @@ readonly skip="--set data.bad_samples.policy=SKIP --set data.bad_samples.max_rat
 # A seed whose first two draws are of different clips; the clip of the first one is going to be bad.
 for ((seed = 0; seed < 50; ++seed)); do
   rm -f draws
-  CUBIST_TEST_DRAWS="${work}/draws" expect 0 "${train}" "${smaller}" --wname look --fresh --max_steps 1 ${flags} --seed "${seed}"
+  CUBIST_TEST_DRAWS="${work}/draws" expect 0 "${train}" "${tiny}" --wname look --fresh --max_steps 1 ${flags} --seed "${seed}"
   read -r _ _ first _ < <(sed -n 1p draws)
   read -r _ _ second _ < <(sed -n 2p draws)
   [[ "${first}" == "${second}" ]] || break
@@ -31,15 +31,15 @@ with open(path, "r+b") as file:
 PYTHON
 
 echo "FAIL names tar, member and what is wrong."
-expect 3 "${train}" "${smaller}" --wname fail --max_steps 4 ${flags} --seed "${seed}"
+expect 3 "${train}" "${tiny}" --wname fail --max_steps 4 ${flags} --seed "${seed}"
 log_says "data/pose/${first}.tar" "pose.front.npy" "int64"
 [[ ! -e runs/fail/ledger.jsonl ]] || fail "a ledger of a run that skips nothing"
 
 echo "SKIP: a step is the mean over its other samples, to the last bit."
-expect 0 "${train}" "${smaller}" --wname two --max_steps 4 ${flags} ${skip} --seed "${seed}"
+expect 0 "${train}" "${tiny}" --wname two --max_steps 4 ${flags} ${skip} --seed "${seed}"
 log_says "warning: sample skipped" "skipped since the start of the run:"
 # One sample a step: the first step has none, and moves nothing; the second is the other sample of the pair above.
-expect 0 "${train}" "${smaller}" --wname one --max_steps 2 ${flags} ${skip} --seed "${seed}" --set batch.accumulate=1
+expect 0 "${train}" "${tiny}" --wname one --max_steps 2 ${flags} ${skip} --seed "${seed}" --set batch.accumulate=1
 for file in model optimizer ema; do
   cmp runs/two/checkpoints/step-000000001/${file}.safetensors runs/one/checkpoints/step-000000002/${file}.safetensors ||
     fail "the mean over one of two samples is not that sample"
@@ -64,16 +64,16 @@ PYTHON
 
 echo "Interrupted, it is the same run, with the same ledger."
 for place in kill_gradient:2 kill_saved:3; do
-  expect 5 with_faults "${place}" "${train}" "${smaller}" --wname killed --max_steps 4 ${flags} ${skip} --seed "${seed}"
+  expect 5 with_faults "${place}" "${train}" "${tiny}" --wname killed --max_steps 4 ${flags} ${skip} --seed "${seed}"
 done
-expect 0 "${train}" "${smaller}" --wname killed --max_steps 4 ${flags} ${skip} --seed "${seed}"
+expect 0 "${train}" "${tiny}" --wname killed --max_steps 4 ${flags} ${skip} --seed "${seed}"
 "${same_checkpoints}" runs/two/checkpoints/step-000000004 runs/killed/checkpoints/step-000000004 || fail "another state"
 diff <(sed 's/"time":[^,]*,//' runs/two/ledger.jsonl) <(sed 's/"time":[^,]*,//' runs/killed/ledger.jsonl)
 
 echo "Two ranks skip the same samples and come to the same losses."
 double="--set training.precision=FP64"
-expect 0 "${train}" "${smaller}" --wname rank --max_steps 4 ${flags} ${skip} --seed "${seed}" ${double}
-expect 0 "${train}" "${smaller}" --wname ranks --max_steps 4 ${flags} ${skip} --seed "${seed}" ${double} \
+expect 0 "${train}" "${tiny}" --wname rank --max_steps 4 ${flags} ${skip} --seed "${seed}" ${double}
+expect 0 "${train}" "${tiny}" --wname ranks --max_steps 4 ${flags} ${skip} --seed "${seed}" ${double} \
   --set batch.accumulate=1 --gpus 2 --device cpu
 diff <(sed 's/"time":[^,]*,//' runs/rank/ledger.jsonl) <(sed 's/"time":[^,]*,//' runs/ranks/ledger.jsonl)
 python3 - <<'PYTHON'
@@ -85,7 +85,7 @@ assert len(one) == 4 and all(math.isclose(a, b, rel_tol=1e-9) for a, b in zip(on
 PYTHON
 
 echo "A validation sample that cannot be used is left out of the mean and listed as well."
-expect 0 "${train}" "${smaller}" --wname validation --max_steps 1 ${flags} ${skip} --seed "${seed}" \
+expect 0 "${train}" "${tiny}" --wname validation --max_steps 1 ${flags} ${skip} --seed "${seed}" \
   --set "data.train_clips=[\"${second}\"]" --set "data.validation_clips=[\"${first}\", \"${second}\"]"
 python3 -c "
 import json
@@ -95,7 +95,7 @@ rows = [row for row in map(json.loads, open('runs/validation/metrics.jsonl')) if
 assert len(rows) == 2 and rows[0]['val_loss'] > 0, rows"
 
 echo "More than the highest rate ends the run, and says how many."
-expect 3 "${train}" "${smaller}" --wname rate --max_steps 100 ${flags} --seed "${seed}" \
+expect 3 "${train}" "${tiny}" --wname rate --max_steps 100 ${flags} --seed "${seed}" \
   --set data.bad_samples.policy=SKIP --set data.bad_samples.max_rate=0.2
 log_says "data.bad_samples.max_rate" "11 of the"
 [[ "$(wc -l <runs/rate/ledger.jsonl)" == 11 ]] || fail "the ledger of the run that ended"

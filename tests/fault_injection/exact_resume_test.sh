@@ -9,7 +9,7 @@ readonly flags="--max_steps ${steps} --set validation.interval_steps=5 --set gra
   --set learning_rate.decay_factor=0.5 --set learning_rate.decay_samples=12"
 
 # The oracle saves after each step and keeps all of it.
-CUBIST_TEST_DRAWS="${work}/alone.draws" expect 0 "${train}" "${smaller}" --wname alone ${flags} \
+CUBIST_TEST_DRAWS="${work}/alone.draws" expect 0 "${train}" "${tiny}" --wname alone ${flags} \
   --set checkpoints.interval_steps=1 --set checkpoints.keep_last=100
 
 kills=0
@@ -18,7 +18,7 @@ compared=0
 kill_at() {
   local threads=$((kills % 3 + 1)) prefetch=$((kills % 4 + 1)) latest
   # To its front a rank that is killed is a peer that was lost.
-  expect 5 with_faults "$1" env CUBIST_TEST_DRAWS="${work}/killed.draws" "${train}" "${smaller}" --wname killed ${flags} \
+  expect 5 with_faults "$1" env CUBIST_TEST_DRAWS="${work}/killed.draws" "${train}" "${tiny}" --wname killed ${flags} \
     --set checkpoints.interval_steps=4 --set "data.loader_threads=${threads}" --set "data.prefetch_batches=${prefetch}"
   kills=$((kills + 1))
   for latest in runs/killed/checkpoints/step-*; do
@@ -38,7 +38,7 @@ for ((step = 1; step <= steps; ++step)); do
   ((step % 5 != 0)) || kill_at "kill_validation:${step}"
   ((step % 4 != 0)) || kill_at "kill_saved:${step}"
 done
-expect 0 "${train}" "${smaller}" --wname killed ${flags} --set checkpoints.interval_steps=4
+expect 0 "${train}" "${tiny}" --wname killed ${flags} --set checkpoints.interval_steps=4
 "${same_checkpoints}" "runs/killed/checkpoints/step-0000000${steps}" "runs/alone/checkpoints/step-0000000${steps}" ||
   fail "the end differs"
 

@@ -7,7 +7,6 @@ cp "$(readlink -f "${train}")" "${work}/programs/train"
 ln -s "$(readlink -f "${runfiles}/tests/fault_injection/faulty_worker")" "${work}/programs/train_worker"
 train="${work}/programs/train"
 same_checkpoints="${runfiles}/tests/fault_injection/same_checkpoints"
-smaller="${runfiles}/tests/fault_injection/smaller.textproto"
 
 # with_faults FAULTS COMMAND...
 with_faults() {

@@ -23,14 +23,14 @@ assert $2, events"
 
 # A step takes 2 draws: the 4th begins with draw 6.
 echo "FAIL: nothing of the step or after it is saved, and the same command fails again."
-expect 4 with_faults nan_gradient:6 "${train}" "${smaller}" --wname fail ${flags}
+expect 4 with_faults nan_gradient:6 "${train}" "${tiny}" --wname fail ${flags}
 log_says "step 4 is not finite" "gradient norm" "--replay_step 4"
 [[ -d runs/fail/checkpoints/step-000000003 && ! -e runs/fail/checkpoints/step-000000004 ]] || fail "what is saved"
-expect 4 with_faults nan_gradient:6 "${train}" "${smaller}" --wname fail ${flags}
+expect 4 with_faults nan_gradient:6 "${train}" "${tiny}" --wname fail ${flags}
 ledger fail 'len(events) == 1 and events[0]["step"] == 4 and events[0]["first_draw"] == 6 and events[0]["samples"] == 2'
 
 echo "SKIP: the step moves nothing, the next one goes on with the next draws."
-expect 0 with_faults nan_gradient:6 "${train}" "${smaller}" --wname skip ${flags} --set not_finite.policy=SKIP
+expect 0 with_faults nan_gradient:6 "${train}" "${tiny}" --wname skip ${flags} --set not_finite.policy=SKIP
 log_says "step 4 is not finite" "skipped since the start of the run: 1 of 8 steps"
 same skip 3 fail 3
 same skip 4 skip 3
@@ -44,38 +44,38 @@ assert rows[4]['gradient_norm'] is None and rows[4]['non_finite'] == ['gradient_
 
 echo "The same on two ranks, with the NaN on one of them, and interrupted before and after the step."
 two_ranks="--set batch.accumulate=1 --gpus 2 --device cpu"
-expect 0 with_faults nan_gradient:6:1 "${train}" "${smaller}" --wname skip_two ${flags} ${two_ranks} --set not_finite.policy=SKIP
+expect 0 with_faults nan_gradient:6:1 "${train}" "${tiny}" --wname skip_two ${flags} ${two_ranks} --set not_finite.policy=SKIP
 ledger skip_two '[event["step"] for event in events] == [4]'
 for place in kill_gradient:3 kill_gradient:5 kill_saved:6; do
-  expect 5 with_faults "nan_gradient:6,${place}" "${train}" "${smaller}" --wname skip_killed ${flags} --set not_finite.policy=SKIP
+  expect 5 with_faults "nan_gradient:6,${place}" "${train}" "${tiny}" --wname skip_killed ${flags} --set not_finite.policy=SKIP
 done
-expect 0 with_faults nan_gradient:6 "${train}" "${smaller}" --wname skip_killed ${flags} --set not_finite.policy=SKIP
+expect 0 with_faults nan_gradient:6 "${train}" "${tiny}" --wname skip_killed ${flags} --set not_finite.policy=SKIP
 same skip_killed 8 skip 8
 "${same_checkpoints}" runs/skip{,_killed}/checkpoints/step-000000008 || fail "counters differ"
 ledger skip_killed '[event["step"] for event in events] == [4]'
 
 echo "A cap on skipped steps."
-expect 4 with_faults nan_gradient:2,nan_gradient:6,nan_gradient:8 "${train}" "${smaller}" --wname cap ${flags} \
+expect 4 with_faults nan_gradient:2,nan_gradient:6,nan_gradient:8 "${train}" "${tiny}" --wname cap ${flags} \
   --set not_finite.policy=SKIP --set not_finite.max_steps=2
 log_says "not_finite.max_steps"
 ledger cap '[event["step"] for event in events] == [2, 4, 5]'
 
 echo "ROLLBACK: back to the checkpoint, then past the draws of the bad step; interrupted or not."
 rollback="--set not_finite.policy=ROLLBACK --set checkpoints.interval_steps=2"
-expect 0 with_faults nan_gradient:6 "${train}" "${smaller}" --wname back ${flags} ${rollback}
+expect 0 with_faults nan_gradient:6 "${train}" "${tiny}" --wname back ${flags} ${rollback}
 log_says "rolled back to step 2"
 ledger back '[(event["step"], event["replay_from_step"], event["replay_from_draw"]) for event in events] == [(4, 2, 4)]'
 for place in kill_gradient:3 kill_saved:4 kill_gradient:7; do
-  expect 5 with_faults "nan_gradient:6,${place}" "${train}" "${smaller}" --wname back_killed ${flags} ${rollback}
+  expect 5 with_faults "nan_gradient:6,${place}" "${train}" "${tiny}" --wname back_killed ${flags} ${rollback}
 done
-expect 0 with_faults nan_gradient:6 "${train}" "${smaller}" --wname back_killed ${flags} ${rollback}
+expect 0 with_faults nan_gradient:6 "${train}" "${tiny}" --wname back_killed ${flags} ${rollback}
 "${same_checkpoints}" runs/back{,_killed}/checkpoints/step-000000008 || fail "a killed rollback differs"
 python3 -c "
 import json
 steps = [row['step'] for row in map(json.loads, open('runs/back/metrics.jsonl')) if row['split'] == 'train']
 assert steps == list(range(1, 9)), steps"
 # The draws of the bad step are not taken again: the state is that of a run that never had them.
-CUBIST_TEST_DRAWS="${work}/draws" expect 0 with_faults nan_gradient:0 "${train}" "${smaller}" --wname first ${flags} ${rollback}
+CUBIST_TEST_DRAWS="${work}/draws" expect 0 with_faults nan_gradient:0 "${train}" "${tiny}" --wname first ${flags} ${rollback}
 log_says "rolled back to step 0"
 python3 -c "
 lines = [line.split() for line in open('draws')]
@@ -85,22 +85,22 @@ assert taken[:8] == [(1, 0), (1, 1), (2, 2), (2, 3), (1, 2), (1, 3), (2, 4), (2,
 
 echo "--replay_step: the step again, from the ledger, changing nothing."
 before="$(find runs/skip runs/back -type f -print0 | sort -z | xargs -0 sha256sum)"
-expect 0 with_faults nan_gradient:6 "${train}" "${smaller}" --wname skip ${flags} --replay_step 4
+expect 0 with_faults nan_gradient:6 "${train}" "${tiny}" --wname skip ${flags} --replay_step 4
 log_says "reproduced" "draw 6" "draw 7" "1 of"
-expect 0 with_faults nan_gradient:6 "${train}" "${smaller}" --wname back ${flags} ${rollback} --replay_step 4
+expect 0 with_faults nan_gradient:6 "${train}" "${tiny}" --wname back ${flags} ${rollback} --replay_step 4
 log_says "reproduced"
-expect 4 "${train}" "${smaller}" --wname skip ${flags} --replay_step 4
+expect 4 "${train}" "${tiny}" --wname skip ${flags} --replay_step 4
 log_says "comes out finite here"
-expect 2 "${train}" "${smaller}" --wname skip ${flags} --replay_step 5
+expect 2 "${train}" "${tiny}" --wname skip ${flags} --replay_step 5
 log_says "those that were not finite: 4"
-expect 2 "${train}" "${smaller}" --wname skip ${flags} --replay_step 4 --gpus 2 --device cpu
+expect 2 "${train}" "${tiny}" --wname skip ${flags} --replay_step 4 --gpus 2 --device cpu
 after="$(find runs/skip runs/back -type f -print0 | sort -z | xargs -0 sha256sum)"
 [[ "${before}" == "${after}" ]] || fail "a replay changed the run: $(diff <(echo "${before}") <(echo "${after}"))"
 
 echo "A loss that really becomes infinite is reproduced with its number, also when older checkpoints are gone by then."
 real="--set voxel_vae.kl_anneal.weight_max=1e300 --set voxel_vae.kl_anneal.start_step=5 --set voxel_vae.kl_anneal.end_step=6"
-expect 0 "${train}" "${smaller}" --wname real ${flags} ${real} --set not_finite.policy=SKIP \
+expect 0 "${train}" "${tiny}" --wname real ${flags} ${real} --set not_finite.policy=SKIP \
   --set checkpoints.keep_last=1
 [[ -d runs/real/checkpoints/step-000000006 && ! -e runs/real/checkpoints/step-000000007 ]] || fail "what is kept"
-expect 0 "${train}" "${smaller}" --wname real ${flags} ${real} --replay_step 7
+expect 0 "${train}" "${tiny}" --wname real ${flags} ${real} --replay_step 7
 log_says "reproduced" "loss/kld" "inf"

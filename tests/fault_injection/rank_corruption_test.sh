@@ -4,7 +4,7 @@ source "$(dirname "$0")/harness.sh"
 
 readonly flags="--max_steps 8 --set validation.interval_steps=1000 --set batch.accumulate=1 --device cpu \
   --set training.rank_check_interval_steps=4"
-expect 0 "${train}" "${smaller}" --wname whole ${flags} --gpus 3
-expect 5 with_faults corrupt:6:1 "${train}" "${smaller}" --wname corrupt ${flags} --gpus 3
+expect 0 "${train}" "${tiny}" --wname whole ${flags} --gpus 3
+expect 5 with_faults corrupt:6:1 "${train}" "${tiny}" --wname corrupt ${flags} --gpus 3
 log_says "step 8" "rank 1" "model/"
 [[ ! -e runs/corrupt/checkpoints/step-000000008 ]] || fail "the damage was saved"

@@ -3,17 +3,17 @@
 source "$(dirname "$0")/harness.sh"
 
 readonly flags="--set validation.interval_steps=1000 --set checkpoints.interval_steps=1 --set logging.picture_interval_steps=0"
-expect 0 "${train}" "${smaller}" --wname stop --max_steps 1 ${flags}
+expect 0 "${train}" "${tiny}" --wname stop --max_steps 1 ${flags}
 cp -r runs/stop runs/go_on
 
 echo "STOP: exit code 6 names the file and the reason."
-(ulimit -S -f 800 && expect 6 "${train}" "${smaller}" --wname stop --max_steps 3 ${flags})
+(ulimit -S -f 800 && expect 6 "${train}" "${tiny}" --wname stop --max_steps 3 ${flags})
 log_says "checkpoints/step-000000002" "model.safetensors" "File too large"
 [[ "$(ls runs/stop/checkpoints)" == step-000000001 ]] || fail "left behind: $(ls -A runs/stop/checkpoints)"
 
 echo "CONTINUE: it warns, and saves once there is room again."
 : >log
-(ulimit -S -f 800 && exec "${train}" "${smaller}" --wname go_on --max_steps 100000 ${flags} \
+(ulimit -S -f 800 && exec "${train}" "${tiny}" --wname go_on --max_steps 100000 ${flags} \
   --set checkpoints.on_failure=CONTINUE) >log 2>&1 &
 pid=$!
 await() {
@@ -38,5 +38,5 @@ wait "${pid}" || code=$?
 (($(ls runs/go_on/checkpoints | wc -l) == 2)) || fail "it saved no more"
 
 echo "The last save of a run has to succeed."
-(ulimit -S -f 800 && expect 6 "${train}" "${smaller}" --wname stop --max_steps 3 ${flags} --set checkpoints.on_failure=CONTINUE)
+(ulimit -S -f 800 && expect 6 "${train}" "${tiny}" --wname stop --max_steps 3 ${flags} --set checkpoints.on_failure=CONTINUE)
 log_says "warning: step 2 is not saved" "train: "

@@ -3,18 +3,18 @@
 source "$(dirname "$0")/harness.sh"
 
 readonly flags="--max_steps 6 --set validation.interval_steps=3 --set checkpoints.interval_steps=4"
-expect 0 "${train}" "${smaller}" --wname alone ${flags}
+expect 0 "${train}" "${tiny}" --wname alone ${flags}
 
 # stop_at RUN PLACE STEPS: the signal comes at the place, and the run stops after one of these numbers of steps.
 stops=0
 stop_at() {
-  expect 75 with_faults "$2" "${train}" "${smaller}" --wname "$1" ${flags}
+  expect 75 with_faults "$2" "${train}" "${tiny}" --wname "$1" ${flags}
   grep -qE "asked to stop after step $3;" log || fail "where did it stop at $2?"
   compgen -G "runs/$1/checkpoints/step-00000000$3" >/dev/null || fail "nothing is saved at $2"
   stops=$((stops + 1))
 }
 finish() {
-  expect 0 "${train}" "${smaller}" --wname "$1" ${flags}
+  expect 0 "${train}" "${tiny}" --wname "$1" ${flags}
   "${same_checkpoints}" runs/{alone,"$1"}/checkpoints/step-000000006 || fail "the end differs"
 }
 stop_at stopped term_validation:0 0
