@@ -49,6 +49,9 @@ struct WorkerTask {
 
 absl::Status Work(const WorkerTask& task, RunOptions options) {
   ASSIGN_OR_RETURN(const WorkerPlace place, ReadWorkerPlace(CurrentEnvironment()));
+  if (options.replay_step > 0 && place.world_size > 1) {
+    return ConfigError("--replay_step takes one rank, which does what all ranks did");
+  }
   options.local_world_size = place.local_world_size;
   ASSIGN_OR_RETURN(const ValidatedExperiment experiment, LoadExperiment(task.config));
   if (options.device != "cpu") {

@@ -85,14 +85,29 @@ std::string KindName(mode_t type, bool hardlink) {
   }
 }
 
+// What the system says of a file. Where the machine is short of something or a network file system stumbles, the data
+// is not to blame: nothing that is skipped for it would be skipped again.
+absl::Status SystemError(int error, const std::string& message) {
+  const std::string text = absl::StrCat(message, ": ", ErrnoText(error));
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ESTALE:
+    case ETIMEDOUT:
+      return StorageError(text);
+    default:
+      return DataError(text);
+  }
+}
+
 // Reads exactly `size` bytes at `offset`; the error says how far the file goes.
 absl::Status ReadAt(int descriptor, uint64_t offset, void* target, uint64_t size, const std::string& what) {
   uint64_t done = 0;
   while (done < size) {
     const ssize_t count = ::pread(descriptor, static_cast<char*>(target) + done, size - done, offset + done);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0)
-      return DataError(absl::StrCat(what, ": cannot read at offset ", offset + done, ": ", ErrnoText(errno)));
+    if (count < 0) return SystemError(errno, absl::StrCat(what, ": cannot read at offset ", offset + done));
     if (count == 0) {
       return DataError(absl::StrCat(what, ": the file ends at offset ", offset + done, ", ", size - done,
                                     " bytes too early; fetch it again"));
@@ -110,8 +125,8 @@ bool SameFile(const struct stat& a, const struct stat& b) {
 absl::Status OpenForReading(const std::string& path, std::unique_ptr<Descriptor>& file, struct stat& info) {
   // O_NONBLOCK: a fifo under this name must not hang us; it changes nothing for a regular file.
   file = std::make_unique<Descriptor>(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file->number() < 0) return DataError(absl::StrCat(path, ": cannot open: ", ErrnoText(errno)));
-  if (::fstat(file->number(), &info) != 0) return DataError(absl::StrCat(path, ": cannot stat: ", ErrnoText(errno)));
+  if (file->number() < 0) return SystemError(errno, absl::StrCat(path, ": cannot open"));
+  if (::fstat(file->number(), &info) != 0) return SystemError(errno, absl::StrCat(path, ": cannot stat"));
   if (!S_ISREG(info.st_mode)) return DataError(absl::StrCat(path, ": not a regular file"));
   return absl::OkStatus();
 }

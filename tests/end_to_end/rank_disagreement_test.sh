@@ -8,11 +8,14 @@ ranks() {
   local code="$1" size_0="$2" size_1="$3" folder="$4" port rank codes=(0 0) pids=()
   shift 4
   port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
-  local common=("${train}" "${tiny}" --run_dir "${work}/runs/shared" --device cpu --max_steps 1)
+  local common=("${train}" "${tiny}" --device cpu --set training.max_steps=1)
+  local shared=(--run_dir "${work}/runs/shared")
+  local rank_1=("$@")
+  [[ "$*" == *--run_dir* ]] || rank_1+=("${shared[@]}")
   local place="MASTER_ADDR=127.0.0.1 MASTER_PORT=${port}"
-  env ${place} RANK=0 WORLD_SIZE="${size_0}" "${common[@]}" >log_0 2>&1 &
+  env ${place} RANK=0 WORLD_SIZE="${size_0}" "${common[@]}" "${shared[@]}" >log_0 2>&1 &
   pids+=($!)
-  env ${place} RANK=1 WORLD_SIZE="${size_1}" BUILD_WORKING_DIRECTORY="${folder}" "${common[@]}" "$@" >log_1 2>&1 &
+  env ${place} RANK=1 WORLD_SIZE="${size_1}" BUILD_WORKING_DIRECTORY="${folder}" "${common[@]}" "${rank_1[@]}" >log_1 2>&1 &
   pids+=($!)
   for rank in 0 1; do
     wait "${pids[rank]}" || codes[rank]=$?
@@ -46,3 +49,7 @@ both_say "the world size 2 of rank 0" "the world size 3 of rank 1"
 # Nothing else kept them from starting.
 ranks 0 2 2 "${work}"
 [[ -s runs/shared/checkpoints/step-000000001/MANIFEST ]] || fail "no checkpoint"
+
+# Folders that are not shared: one rank would go on from the checkpoint, the other from nothing.
+ranks 2 2 2 "${work}" --run_dir "${work}/runs/not_shared"
+both_say "step that the run goes on from" "checkpoint that it goes on from"

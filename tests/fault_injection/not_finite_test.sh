@@ -31,7 +31,7 @@ ledger fail 'len(events) == 1 and events[0]["step"] == 4 and events[0]["first_dr
 
 echo "SKIP: the step moves nothing, the next one goes on with the next draws."
 expect 0 with_faults nan_gradient:6 "${train}" "${tiny}" --wname skip ${flags} --set not_finite.policy=SKIP
-log_says "step 4 is not finite" "skipped since the start of the run: 1 of 8 steps"
+log_says "step 4 is not finite" "skipped since the start of the run: 1 step that was not finite"
 same skip 3 fail 3
 same skip 4 skip 3
 ! cmp -s runs/skip/checkpoints/step-00000000{4,5}/model.safetensors || fail "step 5 moved nothing"
@@ -82,6 +82,40 @@ lines = [line.split() for line in open('draws')]
 taken = [(int(line[0]), int(line[1])) for line in lines]
 # Seen a log interval later, when step 2 has been taken too; then the draws from 2 on make step 1.
 assert taken[:8] == [(1, 0), (1, 1), (2, 2), (2, 3), (1, 2), (1, 3), (2, 4), (2, 5)], taken"
+
+echo "Seen late, met twice, and after a stop between planned checkpoints: the same run as without."
+late="--max_steps 8 --set validation.interval_steps=100 --set checkpoints.interval_steps=4 --set checkpoints.keep_last=1"
+for policy in SKIP ROLLBACK; do
+  expect 0 with_faults nan_gradient:10 "${train}" "${tiny}" --wname "late_${policy}" ${late} --set not_finite.policy=${policy}
+  # The event of step 6 is known in step 7; the run is killed before it saves again.
+  expect 5 with_faults nan_gradient:10,kill_gradient:8 "${train}" "${tiny}" --wname "twice_${policy}" ${late} \
+    --set not_finite.policy=${policy}
+  expect 75 with_faults nan_gradient:10,term_micro_batch:5:0 "${train}" "${tiny}" --wname "twice_${policy}" ${late} \
+    --set not_finite.policy=${policy}
+  [[ -d runs/twice_${policy}/checkpoints/step-000000005 ]] || fail "not stopped after step 5"
+  expect 0 with_faults nan_gradient:10 "${train}" "${tiny}" --wname "twice_${policy}" ${late} --set not_finite.policy=${policy}
+  "${same_checkpoints}" runs/{late,twice}_${policy}/checkpoints/step-000000008 || fail "${policy}: another run"
+  ledger "twice_${policy}" '[event["step"] for event in events] == [6]'
+  ledger "late_${policy}" '[event["step"] for event in events] == [6]'
+done
+
+echo "Two ranks do as one does."
+for policy in SKIP ROLLBACK; do
+  for ranks in 1 2; do
+    expect 0 with_faults "nan_gradient:10:$((ranks - 1))" "${train}" "${tiny}" --wname "ranks_${ranks}_${policy}" ${late} \
+      --set not_finite.policy=${policy} --set training.precision=FP64 --set batch.global=2 --device cpu --gpus "${ranks}"
+  done
+  python3 - "${policy}" <<'PYTHON'
+import json, math, sys
+def rows(run):
+    return [json.loads(line) for line in open(f"runs/{run}/metrics.jsonl")]
+one, two = rows(f"ranks_1_{sys.argv[1]}"), rows(f"ranks_2_{sys.argv[1]}")
+assert [row["step"] for row in one] == [row["step"] for row in two] and len(one) == 10, one
+for a, b in zip(one, two):
+    assert math.isclose(a.get("train_loss/sum", 0), b.get("train_loss/sum", 0), rel_tol=1e-9), (a, b)
+    assert a.get("lr-AdamW") == b.get("lr-AdamW")
+PYTHON
+done
 
 echo "--replay_step: the step again, from the ledger, changing nothing."
 before="$(find runs/skip runs/back -type f -print0 | sort -z | xargs -0 sha256sum)"

@@ -2,6 +2,7 @@
 // and the training state but for the time it took. Says what differs.
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 
 #include "base/status.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -9,6 +10,15 @@
 
 namespace cubist {
 namespace {
+
+checkpoint::TrainingState WhatItIs(checkpoint::TrainingState state) {
+  state.clear_elapsed_seconds();
+  auto& counters = *state.mutable_counters();
+  for (auto entry = counters.begin(); entry != counters.end();) {
+    entry = entry->first.rfind("replay_base/", 0) == 0 ? counters.erase(entry) : std::next(entry);
+  }
+  return state;
+}
 
 absl::StatusOr<std::string> Difference(const Checkpoint& a, const Checkpoint& b) {
   if (a.Groups() != b.Groups()) return std::string("groups differ");
@@ -23,9 +33,7 @@ absl::StatusOr<std::string> Difference(const Checkpoint& a, const Checkpoint& b)
       if (!same) return group + ": " + tensor.name;
     }
   }
-  checkpoint::TrainingState left = a.state(), right = b.state();
-  left.clear_elapsed_seconds();
-  right.clear_elapsed_seconds();
+  const checkpoint::TrainingState left = WhatItIs(a.state()), right = WhatItIs(b.state());
   std::string difference;
   google::protobuf::util::MessageDifferencer differencer;
   differencer.ReportDifferencesToString(&difference);

@@ -118,8 +118,8 @@ class CheckpointStore {
   // The parent of the first save, when the run starts from a checkpoint elsewhere.
   void SetParent(std::string manifest_sha256) { parent_sha256_ = std::move(manifest_sha256); }
 
-  // Keeps the checkpoint of this step from retention for as long as this object lives.
-  void Keep(int64_t step) { kept_steps_.insert(step); }
+  // Retention leaves the checkpoints of these steps alone, and no longer those of an earlier call.
+  void Keep(std::set<int64_t> steps) { kept_steps_ = std::move(steps); }
 
   // Saves and commits, then applies retention.
   absl::StatusOr<SaveReport> Save(const CheckpointContents& contents);

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -38,9 +39,9 @@ std::string Line(const Json& event) {
   return event.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
 }
 
-// What tells one event from another: all of it but the time.
+// What tells one event from another. When it was seen and where it can be taken again from are not part of it.
 std::string Identity(Json event) {
-  event.erase("time");
+  for (const char* name : {"time", "replay_from_step", "replay_from_draw"}) event.erase(name);
   return Line(event);
 }
 
@@ -99,6 +100,10 @@ std::string FormatEvent(const NotFiniteEvent& event, double time) {
                {"replay_from_draw", event.replay_from_draw}});
 }
 
+std::string ReasonIn(const std::string& line) {
+  return Get<std::string>(Json::parse(line, nullptr, /*allow_exceptions=*/false), "reason", "");
+}
+
 absl::StatusOr<std::vector<NotFiniteEvent>> ReadNotFiniteEvents(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, ReadLedger(path));
   std::vector<NotFiniteEvent> events;
@@ -139,6 +144,7 @@ absl::Status Ledger::Append(const std::vector<std::string>& lines) {
   if (torn_) added.insert(0, "\n");
   if (file_ == nullptr) {
     ASSIGN_OR_RETURN(file_, ops_.OpenForAppend(path_));
+    RETURN_IF_ERROR(ops_.SyncDirectory(std::filesystem::path(path_).parent_path()));
   }
   torn_ = true;  // until all of it is written
   RETURN_IF_ERROR(file_->Append(added.data(), added.size()));

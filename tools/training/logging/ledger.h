@@ -5,8 +5,8 @@
 //   {"kind":"step_not_finite","time":...,"step":12,"first_draw":44,"samples":4,"loss":"inf","gradient_norm":"nan",
 //    "action":"skipped","replay_from_step":8,"replay_from_draw":32}
 //
-// What happened to an event is a pure function of config, data and draws, so a run that goes on from a checkpoint
-// meets the same events again: an event that stands in the file is not written twice. JSON has no NaN and no
+// A run that goes on from a checkpoint meets the events since then again: one that stands in the file is not written
+// twice. JSON has no NaN and no
 // infinity: such a number is the text "nan", "inf" or "-inf".
 #ifndef CUBIST_TOOLS_TRAINING_LOGGING_LEDGER_H_
 #define CUBIST_TOOLS_TRAINING_LOGGING_LEDGER_H_
@@ -47,6 +47,9 @@ struct NotFiniteEvent {
 // One line, with its newline. Strings that are no UTF-8 have their odd bytes replaced.
 std::string FormatEvent(const BadSampleEvent& event, double time);
 std::string FormatEvent(const NotFiniteEvent& event, double time);
+
+// The "reason" of such a line.
+std::string ReasonIn(const std::string& line);
 
 // The events "step_not_finite" of a ledger, in their order; none if there is no file. Lines that are no event (torn by
 // a crash) are passed over. DataError if the file cannot be read.

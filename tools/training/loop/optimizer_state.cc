@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "tools/tasks/host_tensor_torch.h"
+#include "tools/training/communicator/rank_agreement.h"
 
 namespace cubist {
 
@@ -44,6 +45,19 @@ HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer, const std::vect
     }
   }
   return state;
+}
+
+absl::Status CompareOptimizers(Communicator& communicator, int64_t step, const FlatOptimizer& optimizer) {
+  if (communicator.world_size() == 1) return absl::OkStatus();
+  const HostOptimizerState host = CopyOptimizer(optimizer, optimizer.Groups());
+  std::vector<NamedBytes> tensors;
+  size_t i = 0;
+  for (const TensorGroup& group : host.groups) {
+    for (const TensorSource& tensor : group.tensors) {
+      tensors.push_back({absl::StrCat(group.name, "/", tensor.name), tensor.data, host.copies[i++].byte_size()});
+    }
+  }
+  return CompareTensors(communicator, step, tensors);
 }
 
 }  // namespace cubist

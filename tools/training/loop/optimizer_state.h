@@ -2,6 +2,7 @@
 #ifndef CUBIST_TOOLS_TRAINING_LOOP_OPTIMIZER_STATE_H_
 #define CUBIST_TOOLS_TRAINING_LOOP_OPTIMIZER_STATE_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "base/host_tensor.h"
 #include "tools/training/checkpoint/checkpoint_reader.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
+#include "tools/training/communicator/communicator.h"
 #include "tools/training/optimizer/flat_optimizer.h"
 
 namespace cubist {
@@ -25,6 +27,10 @@ struct HostOptimizerState {
   std::vector<HostTensor> copies;
 };
 HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer, const std::vector<std::string>& groups);
+
+// OK if all that the optimizer holds is the same on every rank, which all call this. PeerLostError naming tensors
+// and ranks otherwise.
+absl::Status CompareOptimizers(Communicator& communicator, int64_t step, const FlatOptimizer& optimizer);
 
 }  // namespace cubist
 

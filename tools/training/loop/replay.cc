@@ -106,7 +106,6 @@ std::string Described(double loss, double gradient_norm) {
 }  // namespace
 
 absl::Status ReplayStep(const ValidatedExperiment& experiment, const RunOptions& options, Communicator& communicator) {
-  if (communicator.world_size() > 1) return ConfigError("--replay_step takes one rank: leave --gpus away");
   const RunFolder folder(options.run_directory);
   ASSIGN_OR_RETURN(const NotFiniteEvent event, FindEvent(folder.ledger_path(), options.replay_step));
   ASSIGN_OR_RETURN(const BatchShape shape, ShapeOfAllRanks(experiment.proto().batch(), event.samples));
@@ -119,6 +118,11 @@ absl::Status ReplayStep(const ValidatedExperiment& experiment, const RunOptions&
   if (!start.ok()) {
     return Annotate(start.status(), absl::StrCat("step ", event.step, " is replayed from step ", event.replay_from_step,
                                                  " on (not_finite.keep_for_replay keeps its checkpoint)"));
+  }
+  if (start->state.step() != event.replay_from_step) {
+    return ConfigError(absl::StrCat("step ", event.step, " is replayed from step ", event.replay_from_step,
+                                    ", and --init_from or --resume_from lead to step ", start->state.step(),
+                                    ": give the ones that the run was started with"));
   }
   std::printf("step %lld of %s: draws %lld to %lld, %s at the time (%s); taken again from step %lld on\n",
               static_cast<long long>(event.step), options.run_directory.c_str(),

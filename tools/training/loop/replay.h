@@ -18,8 +18,8 @@
 namespace cubist {
 
 // Replays options.replay_step and prints the report to standard output. OK when it came out not finite again.
-// Errors: ConfigError when the ledger has no such step, or there is more than one rank; NotFiniteError when the step
-// comes out finite here; those of StartRun, data and task; PreemptedError when it was asked to stop.
+// The communicator is that of one rank. Errors: ConfigError when the ledger has no such step; NotFiniteError when the
+// step comes out finite here; those of StartRun, data and task; PreemptedError when it was asked to stop.
 absl::Status ReplayStep(const ValidatedExperiment& experiment, const RunOptions& options, Communicator& communicator);
 
 }  // namespace cubist

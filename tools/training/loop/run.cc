@@ -13,6 +13,7 @@
 #include "tools/training/checkpoint/run_folder.h"
 #include "tools/training/communicator/rank_agreement.h"
 #include "tools/training/logging/ledger.h"
+#include "tools/training/loop/optimizer_state.h"
 #include "tools/training/loop/replay.h"
 #include "tools/training/loop/run_logger.h"
 #include "tools/training/loop/run_parts.h"
@@ -39,7 +40,11 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
   if (is_first_rank) RETURN_IF_ERROR(store.Clean());
   RETURN_IF_ERROR(communicator.Barrier());
   ASSIGN_OR_RETURN(RunStart start, StartRun(experiment, options.start, store, parts));
-  RETURN_IF_ERROR(communicator.Barrier());  // nobody saves while another one reads
+  // Folders that are not shared, or a fallback on one rank alone, would mix two states. Nobody saves before all have
+  // read.
+  RETURN_IF_ERROR(AgreeOnFields(communicator, {{"step that the run goes on from", absl::StrCat(start.state.step())},
+                                               {"checkpoint that it goes on from", start.checkpoint_sha256}}));
+  RETURN_IF_ERROR(CompareOptimizers(communicator, start.state.step(), *parts.optimizer));
   if (is_first_rank) RETURN_IF_ERROR(folder.WriteConfig(ops, experiment.CanonicalText()));
 
   std::unique_ptr<RunLogger> logger;

@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -84,6 +85,9 @@ class Starter {
   absl::StatusOr<checkpoint::TrainingState> FindState() {
     const int64_t replay_from = options_.replay_from_step.value_or(0);
     if (replay_from > 0) {
+      ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store_.List());
+      const bool is_own = std::find(steps.begin(), steps.end(), replay_from) != steps.end();
+      if (!is_own && !options_.resume_from.empty()) return ResumeElsewhere();
       ASSIGN_OR_RETURN(const Checkpoint checkpoint, store_.Load(replay_from));
       return Resume(checkpoint);
     }
@@ -94,9 +98,8 @@ class Starter {
     if (report.has_value()) {
       // The same command goes on after a stop: where the run began does not matter any more.
       if (!options_.init_from.empty() || !options_.resume_from.empty()) {
-        Say(
-            absl::StrCat("--init_from and --resume_from were for the start of this run, which has checkpoints by now; "
-                         "--fresh or --wname start another one"));
+        Say("--init_from and --resume_from were for the start of this run, which has checkpoints by now; --fresh or "
+            "--wname start another one");
       }
       start_.resumed_own = true;
       if (shape_.rank == 0) RETURN_IF_ERROR(store_.ResumeFrom(report->checkpoint));
@@ -129,6 +132,7 @@ class Starter {
       stored = data_manifest_;
     }
     RETURN_IF_ERROR(RestoreOptimizer(checkpoint, optimizer_));
+    start_.checkpoint_sha256 = checkpoint.manifest_sha256();
     Say(absl::StrCat("resuming after step ", checkpoint.step(), " from ", checkpoint.folder()));
     return state;
   }

@@ -25,6 +25,7 @@ struct StartOptions {
 struct RunStart {
   checkpoint::TrainingState state;
   bool resumed_own = false;        // the run's own folder holds a checkpoint of this state
+  std::string checkpoint_sha256;   // of the manifest of the checkpoint that was loaded; empty: none was
   std::vector<std::string> lines;  // for the console
 };
 

@@ -94,11 +94,11 @@ std::string SkipAccount::Totals() const {
   std::vector<std::string> parts;
   if (const int64_t samples = state_.skipped_samples(); samples > 0) {
     parts.push_back(
-        absl::StrFormat("%d of %d samples (%.2g %%) that could not be used", samples, state_.samples_consumed(),
+        absl::StrFormat("%d of %d samples (%.3g %%) that could not be used", samples, state_.samples_consumed(),
                         100.0 * static_cast<double>(samples) / static_cast<double>(state_.samples_consumed())));
   }
   if (const int64_t steps = state_.skipped_steps(); steps > 0) {
-    parts.push_back(absl::StrCat(steps, " of ", state_.step(), " steps that were not finite"));
+    parts.push_back(steps == 1 ? "1 step that was not finite" : absl::StrCat(steps, " steps that were not finite"));
   }
   if (parts.empty()) return std::string();
   return absl::StrCat("skipped since the start of the run: ", parts[0], parts.size() > 1 ? ", " + parts[1] : "",

@@ -5,7 +5,9 @@
 #include <ATen/record_function.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -25,6 +27,8 @@ constexpr char kValidatedStep[] = "validated_step";
 constexpr char kValidationLoss[] = "val_loss";
 // "replay_base/12": the checkpoint that is kept so that the bad step 12 can be taken again.
 constexpr char kReplayBase[] = "replay_base/";
+// The checkpoint that a rollback goes back to.
+constexpr char kRollbackBase[] = "rollback_base";
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -72,13 +76,13 @@ absl::Status Trainer::Run() {
   started_ = saved_at_ = std::chrono::steady_clock::now();
   origin_ = {Step(), state_.samples_consumed()};
   if (parts_.saved_already) saved_step_ = Step();
-  for (const auto& [name, step] : state_.counters()) {
-    if (absl::StartsWith(name, kReplayBase)) parts_.store.Keep(step);
-  }
+  KeepBases();
   batches_ = parts_.run.data->Training(static_cast<uint64_t>(state_.samples_consumed()));
-  // A rollback needs a state to go back to.
-  if (config_.not_finite().policy() == NotFinite::ROLLBACK && saved_step_ < 0) RETURN_IF_ERROR(Save(/*last=*/false));
   if (ValidationDue()) RETURN_IF_ERROR(Validate());
+  // A rollback needs a state to go back to.
+  if (config_.not_finite().policy() == NotFinite::ROLLBACK && state_.counters().count(kRollbackBase) == 0) {
+    RETURN_IF_ERROR(Save(Saving::kNeeded));
+  }
   while (!stop_ && !AtEnd()) {
     const int64_t step = Step() + 1;  // a rollback may change where the run stands
     if (parts_.profiler != nullptr) Warn(parts_.profiler->BeginStep(step));
@@ -97,7 +101,7 @@ absl::Status Trainer::Run() {
   RETURN_IF_ERROR(Examine(Step()).status());
   // The line that stays on a terminal has the last step's numbers.
   if (parts_.logger != nullptr && meter_.steps > 0) ShowProgress();
-  if (saved_step_ != Step()) RETURN_IF_ERROR(Save(/*last=*/true));
+  if (saved_step_ != Step()) RETURN_IF_ERROR(Save(Saving::kLast));
   RETURN_IF_ERROR(parts_.communicator.Barrier());
   if (parts_.logger != nullptr) {
     if (const std::string totals = account_.Totals(); !totals.empty()) parts_.logger->Message(totals);
@@ -148,12 +152,16 @@ absl::Status Trainer::AfterStep() {
     if (rolled_back) return absl::OkStatus();
   }
   // What is validated or saved has been looked at; and the end is one only if nothing has to be done again.
-  const bool validate = !stop_ && ValidationDue(), save = SaveDue();
+  const bool planned = PlannedSaveDue(), save = planned || last_.save;
+  const bool validate = !stop_ && ValidationDue();
   if (validate || save || stop_ || AtEnd()) {
     ASSIGN_OR_RETURN(const bool rolled_back, Examine(Step()));
     if (rolled_back) return absl::OkStatus();
   }
-  RETURN_IF_ERROR(CompareRanks());
+  const int64_t check_interval = config_.training().rank_check_interval_steps();
+  if (check_interval > 0 && Step() % check_interval == 0) {
+    RETURN_IF_ERROR(CompareOptimizers(parts_.communicator, Step(), optimizer_));
+  }
   const int64_t picture_interval = config_.logging().picture_interval_steps();
   if (parts_.logger != nullptr && picture_interval > 0 && Step() % picture_interval == 0 &&
       last_.first_batch != nullptr) {
@@ -161,7 +169,7 @@ absl::Status Trainer::AfterStep() {
   }
   last_.first_batch.reset();
   if (validate) RETURN_IF_ERROR(Validate());
-  return save ? Save(/*last=*/false) : absl::OkStatus();
+  return save ? Save(planned ? Saving::kPlanned : Saving::kTimed) : absl::OkStatus();
 }
 
 // Looks at the outcomes of the steps up to this one. True if the run was rolled back: it stands elsewhere now.
@@ -197,7 +205,7 @@ absl::StatusOr<bool> Trainer::HandleNotFinite(const Unexamined& step, double los
   event.replay_from_draw = origin_.samples_consumed;
   event.action = policy == NotFinite::FAIL   ? "failed; nothing since was saved"
                  : policy == NotFinite::SKIP ? "skipped; nothing moved"
-                                             : absl::StrCat("rolled back to step ", saved_step_);
+                                             : absl::StrCat("rolled back to step ", RollbackBase());
   KeepForReplay(step.step);
   RETURN_IF_ERROR(account_.AddNotFiniteStep(event));
   if (policy != NotFinite::ROLLBACK) return false;
@@ -210,12 +218,22 @@ void Trainer::KeepForReplay(int64_t bad_step) {
                                   [](const auto& entry) { return absl::StartsWith(entry.first, kReplayBase); });
   if (kept >= config_.not_finite().keep_for_replay() || saved_step_ != origin_.step) return;
   (*state_.mutable_counters())[absl::StrCat(kReplayBase, bad_step)] = origin_.step;
-  parts_.store.Keep(origin_.step);
+  KeepBases();
 }
 
-// Back to the latest checkpoint, and on with the draw `samples_consumed`.
+// Retention leaves alone what a replay or a rollback needs.
+void Trainer::KeepBases() {
+  std::set<int64_t> steps;
+  for (const auto& [name, step] : state_.counters()) {
+    const bool for_rollback = name == kRollbackBase && config_.not_finite().policy() == NotFinite::ROLLBACK;
+    if (for_rollback || absl::StartsWith(name, kReplayBase)) steps.insert(step);
+  }
+  parts_.store.Keep(std::move(steps));
+}
+
+// Back to the last planned checkpoint, and on with the draw `samples_consumed`.
 absl::Status Trainer::Rollback(int64_t samples_consumed) {
-  ASSIGN_OR_RETURN(const Checkpoint checkpoint, parts_.store.Load(saved_step_));
+  ASSIGN_OR_RETURN(const Checkpoint checkpoint, parts_.store.Load(RollbackBase()));
   RETURN_IF_ERROR(RestoreOptimizer(checkpoint, optimizer_));
   checkpoint::TrainingState state = checkpoint.state();
   state.set_samples_consumed(samples_consumed);
@@ -227,6 +245,7 @@ absl::Status Trainer::Rollback(int64_t samples_consumed) {
     if (absl::StartsWith(name, kReplayBase)) (*state.mutable_counters())[name] = step;
   }
   state_ = std::move(state);
+  saved_step_ = Step();
   origin_ = {Step(), samples_consumed};
   batches_ = parts_.run.data->Training(static_cast<uint64_t>(samples_consumed));
   unexamined_.clear();
@@ -234,20 +253,6 @@ absl::Status Trainer::Rollback(int64_t samples_consumed) {
   meter_ = interval_ = Meter();
   if (parts_.logger != nullptr) parts_.logger->Rewind(Step());
   return absl::OkStatus();
-}
-
-absl::Status Trainer::CompareRanks() {
-  const int64_t interval = config_.training().rank_check_interval_steps();
-  if (interval == 0 || Step() % interval != 0 || parts_.communicator.world_size() == 1) return absl::OkStatus();
-  const HostOptimizerState host = CopyOptimizer(optimizer_, optimizer_.Groups());
-  std::vector<NamedBytes> tensors;
-  size_t i = 0;
-  for (const TensorGroup& group : host.groups) {
-    for (const TensorSource& tensor : group.tensors) {
-      tensors.push_back({absl::StrCat(group.name, "/", tensor.name), tensor.data, host.copies[i++].byte_size()});
-    }
-  }
-  return CompareTensors(parts_.communicator, Step(), tensors);
 }
 
 // What the console shows of a step: the newest loss that was read, and the meter's rates.
@@ -261,8 +266,7 @@ StepStatus Trainer::StatusOf(int64_t step, const Meter& meter) const {
   }
   status.loss = last_loss_;
   status.gradient_norm = last_norm_;
-  status.learning_rate = last_learning_rate_.value_or(
-      optimizer_.LearningRateOfStep(std::max<int64_t>(0, Step() - 1 - state_.skipped_steps())));
+  status.learning_rate = last_learning_rate_.value_or(optimizer_.LearningRateOfStep(std::max<int64_t>(0, Step() - 1)));
   status.samples_per_second =
       static_cast<double>(meter.steps) * static_cast<double>(parts_.run.shape.global()) / meter.seconds;
   status.data_wait = meter.data_wait / meter.seconds;
@@ -341,12 +345,13 @@ absl::Status Trainer::Validate() {
   }
   Metrics metrics = MetricsOf(Split::kValidation, result.metric_names, result.metric_sums);
   if (const std::optional<double> loss = Find(metrics, kValidationLoss)) {
-    const auto best = state_.best_metrics().find(kValidationLoss);
-    if (best == state_.best_metrics().end() || *loss < best->second) {
-      (*state_.mutable_best_metrics())[kValidationLoss] = *loss;
+    auto& best = *state_.mutable_best_metrics();
+    // The first that is finite, and then what is below it.
+    if (std::isfinite(*loss) && (best.count(kValidationLoss) == 0 || *loss < best.at(kValidationLoss))) {
+      best[kValidationLoss] = *loss;
       (*state_.mutable_best_steps())[kValidationLoss] = Step();
     }
-    metrics.emplace_back("best/val_loss", state_.best_metrics().at(kValidationLoss));
+    if (best.count(kValidationLoss) > 0) metrics.emplace_back("best/val_loss", best.at(kValidationLoss));
   }
   metrics.emplace_back("val_step", static_cast<double>(Step()));
   parts_.logger->Row(Step(), Split::kValidation, metrics);
@@ -372,14 +377,17 @@ bool Trainer::WishToSave() const {
   return IsFirstRank() && minutes > 0 && SecondsSince(saved_at_) > 60 * minutes;
 }
 
-bool Trainer::SaveDue() const {
+bool Trainer::PlannedSaveDue() const {
   const int64_t interval = config_.checkpoints().interval_steps();
-  return last_.save || (interval > 0 && Step() % interval == 0);
+  return interval > 0 && Step() % interval == 0;
 }
 
-// `last`: the run ends with this one, so it must succeed.
-absl::Status Trainer::Save(bool last) {
-  RECORD_USER_SCOPE("save");
+int64_t Trainer::RollbackBase() const {
+  const auto base = state_.counters().find(kRollbackBase);
+  return base == state_.counters().end() ? saved_step_ : base->second;
+}
+
+absl::Status Trainer::Save(Saving saving) {
   FlushPending();
   saved_at_ = std::chrono::steady_clock::now();
   if (parts_.logger != nullptr) parts_.logger->Sync();
@@ -389,6 +397,11 @@ absl::Status Trainer::Save(bool last) {
     if (IsFirstRank() || IsSplitByRanks(group)) groups.push_back(group);
   }
   const HostOptimizerState host = CopyOptimizer(optimizer_, groups);
+  const checkpoint::TrainingState before = state_;
+  // Stops and clocks save at any step. A rollback that depended on them would not be the same in a run that is
+  // interrupted.
+  if (saving == Saving::kPlanned || saving == Saving::kNeeded) (*state_.mutable_counters())[kRollbackBase] = Step();
+  KeepBases();
   CheckpointContents contents;
   contents.groups = host.groups;
   contents.state = state_;
@@ -399,7 +412,10 @@ absl::Status Trainer::Save(bool last) {
   const absl::StatusOr<SaveReport> report =
       SaveByRanks(parts_.communicator, IsFirstRank() ? &parts_.store : nullptr, SystemFileOps(), contents);
   if (!report.ok()) {
-    const bool go_on = !last && ExitCodeOf(report.status()) == ExitCode::kStorage &&
+    state_ = before;
+    KeepBases();
+    const bool go_on = saving != Saving::kLast && saving != Saving::kNeeded &&
+                       ExitCodeOf(report.status()) == ExitCode::kStorage &&
                        config_.checkpoints().on_failure() == Checkpoints::CONTINUE;
     if (!go_on) return report.status();
     if (parts_.logger != nullptr) {

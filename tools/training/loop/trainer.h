@@ -10,7 +10,8 @@
 // that. What else happens is config.not_finite.policy, the same on all ranks, because they see the same numbers:
 //   FAIL      the run ends; its checkpoints hold nothing since.
 //   SKIP      the run goes on with the next draws.
-//   ROLLBACK  the state of the latest checkpoint is loaded, and goes on with the draws after those of the bad step.
+//   ROLLBACK  the state of the last checkpoint that was due by checkpoints.interval_steps (or of the start) is
+//             loaded, and goes on with the draws after those of the bad step.
 //
 // What a run computes depends on the config, the data and the number of draws consumed, and on
 // nothing else: resuming from a checkpoint goes on with the same tensors, bit for bit.
@@ -98,8 +99,10 @@ class Trainer {
   absl::StatusOr<bool> HandleNotFinite(const Unexamined& step, double loss, double gradient_norm);
   absl::Status Rollback(int64_t samples_consumed);
   absl::Status Validate();
-  absl::Status Save(bool last);
-  absl::Status CompareRanks();
+  // Why a checkpoint is saved: by its interval, by the clock, because nothing can go on without it, because the
+  // run ends. The latter two have to succeed.
+  enum class Saving { kPlanned, kTimed, kNeeded, kLast };
+  absl::Status Save(Saving saving);
   void FlushPending();
   void SetPendingAside();
   StepStatus StatusOf(int64_t step, const Meter& meter) const;
@@ -108,12 +111,14 @@ class Trainer {
   void Warn(const absl::Status& status) const;
   absl::Status DrawPicture(const TaskBatch& batch, const std::string& name, const std::string& tag);
   bool ValidationDue() const;
-  bool SaveDue() const;
+  bool PlannedSaveDue() const;
+  int64_t RollbackBase() const;
   bool WishToSave() const;
   bool AtEnd() const;
   bool IsFirstRank() const { return parts_.communicator.rank() == 0; }
   int64_t Step() const { return state_.step(); }
   void KeepForReplay(int64_t bad_step);
+  void KeepBases();
 
   const TrainerParts parts_;
   const Experiment& config_;

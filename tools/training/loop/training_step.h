@@ -6,8 +6,10 @@
 //    to stop, to save, or that they gave the step up while they waited for data. All ranks go on from the same
 //    numbers, so whatever is stopped or skipped is so on all of them.
 // 3. The gradient is summed over ranks, divided by the samples used, checked and clamped, and AdamW takes a step if
-// loss
-//    and gradient are finite: on the device, without the host.
+//    loss and gradient are finite. That is a predicate on the device: the host neither decides nor waits for it.
+//
+// The host does read the wishes and counts of point 2 in the step itself. On a CPU they are there; a device would have
+// to hand them over a step late.
 #ifndef CUBIST_TOOLS_TRAINING_LOOP_TRAINING_STEP_H_
 #define CUBIST_TOOLS_TRAINING_LOOP_TRAINING_STEP_H_
 
