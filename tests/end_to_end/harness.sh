@@ -22,6 +22,17 @@ expect() {
   [[ "${code}" == "${wanted}" ]] || fail "exit code ${code}, not ${wanted}: $*"
 }
 
+# wait_for FILE TEXT PID: until the file has that text, which the process with that number writes.
+wait_for() {
+  local i
+  for ((i = 0; i < 2400; ++i)); do
+    grep -qF -- "$2" "$1" && return
+    kill -0 "$3" 2>/dev/null || fail "it ended before it said: $2"
+    sleep 0.05
+  done
+  fail "it did not say: $2"
+}
+
 # log_says TEXT...: the last command said each of these.
 log_says() {
   local text

@@ -69,11 +69,7 @@ code=0
 : >log
 setsid "${train}" "${tiny}" --wname stop --gpus 2 --device cpu --max_steps 100000 >log 2>&1 &
 pid=$!
-for ((i = 0; i < 2400; ++i)); do
-  grep -qF "step 2/" log && break
-  kill -0 "${pid}" 2>/dev/null || fail "it ended by itself"
-  sleep 0.05
-done
+wait_for log "step 2/" "${pid}"
 kill -TERM "${pid}"
 wait "${pid}" || code=$?
 [[ "${code}" == 75 ]] || fail "exit code ${code}, not 75"

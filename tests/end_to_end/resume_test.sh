@@ -13,11 +13,7 @@ stop_after() {
   : >log
   setsid "${train}" "${tiny}" --wname stopped ${flags} >log 2>&1 &
   local pid=$! target
-  for ((i = 0; i < 2400; ++i)); do
-    grep -qF -- "$3" log && break
-    kill -0 "${pid}" 2>/dev/null || fail "ended before it said: $3"
-    sleep 0.05
-  done
+  wait_for log "$3" "${pid}"
   [[ "$2" == group ]] && target="-${pid}" || target="${pid}"
   kill "-$1" -- "${target}"
   wait "${pid}" || code=$?

@@ -99,6 +99,14 @@ for policy in SKIP ROLLBACK; do
   ledger "late_${policy}" '[event["step"] for event in events] == [6]'
 done
 
+# A run that goes on elsewhere has no checkpoint of the first one's to go back to, and makes its own.
+expect 75 with_faults term_micro_batch:6:0 "${train}" "${tiny}" --wname source ${late} --set not_finite.policy=ROLLBACK
+expect 0 with_faults nan_gradient:12 "${train}" "${tiny}" --wname moved ${late} --set not_finite.policy=ROLLBACK \
+  --resume_from runs/source
+log_says "resuming after step 6" "rolled back to step 6"
+expect 0 with_faults nan_gradient:12 "${train}" "${tiny}" --wname moved ${late} --set not_finite.policy=ROLLBACK --replay_step 7
+log_says "reproduced"
+
 echo "Two ranks do as one does."
 for policy in SKIP ROLLBACK; do
   for ranks in 1 2; do

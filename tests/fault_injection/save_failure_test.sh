@@ -16,17 +16,9 @@ echo "CONTINUE: it warns, and saves once there is room again."
 (ulimit -S -f 800 && exec "${train}" "${tiny}" --wname go_on --max_steps 100000 ${flags} \
   --set checkpoints.on_failure=CONTINUE) >log 2>&1 &
 pid=$!
-await() {
-  for ((i = 0; i < 2400; ++i)); do
-    grep -qF -- "$1" log && return
-    kill -0 "${pid}" 2>/dev/null || fail "ended before it said: $1"
-    sleep 0.05
-  done
-  fail "never said: $1"
-}
-await "warning: step 3 is not saved, the run goes on"
+wait_for log "warning: step 3 is not saved, the run goes on" "${pid}"
 [[ "$(ls runs/go_on/checkpoints)" == step-000000001 ]] || fail "a failed save left something: $(ls -A runs/go_on/checkpoints)"
-prlimit --pid "$(pgrep -P "${pid}")" --fsize=unlimited
+prlimit --pid "$(tr -d " " <"/proc/${pid}/task/${pid}/children")" --fsize=unlimited
 for ((i = 0; i < 2400; ++i)); do
   [[ -e runs/go_on/checkpoints/step-000000001 ]] || break  # retention: two newer ones are there
   sleep 0.05

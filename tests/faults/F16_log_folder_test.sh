@@ -7,21 +7,13 @@ run=(--set checkpoints.interval_steps=10 --set logging.picture_interval_steps=2 
 : >log
 "${train}" "${tiny}" --wname blind --max_steps 100000 "${run[@]}" >log 2>&1 &
 front=$!
-wait_for() {
-  for ((i = 0; i < 2400; ++i)); do
-    grep -qE -- "$1" log && return
-    kill -0 "${front}" 2>/dev/null || fail "ended before it said: $1"
-    sleep 0.05
-  done
-  fail "never said: $1"
-}
-wait_for "step 2/"
+wait_for log "step 2/" "${front}"
 # Permissions stop nobody who is root: files stand where the folders were.
 rm -r runs/blind/pictures runs/blind/events runs/blind/metrics.jsonl
 touch runs/blind/pictures runs/blind/events
 mkdir runs/blind/metrics.jsonl
-wait_for "cannot be written; training goes on"
-wait_for "step 1[1-9]/"
+wait_for log "cannot be written; training goes on" "${front}"
+wait_for log "step 11/" "${front}"
 kill -TERM "${front}"
 code=0
 wait "${front}" || code=$?

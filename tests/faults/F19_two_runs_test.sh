@@ -7,11 +7,7 @@ expect 0 "${train}" "${tiny}" --max_steps 4
 : >first_log
 "${train}" "${tiny}" --max_steps 100000 >first_log 2>&1 &
 front=$!
-for ((i = 0; i < 2400; ++i)); do
-  grep -qF "step 6/" first_log && break
-  kill -0 "${front}" 2>/dev/null || fail "it ended by itself"
-  sleep 0.05
-done
+wait_for first_log "step 6/" "${front}"
 for again in 1 2; do
   expect 6 "${train}" "${tiny}" --max_steps 8
   log_says "runs/tiny" "process ${front}" "host $(hostname)"

@@ -22,6 +22,7 @@
 #include <iostream>
 #include <map>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "base/status.h"
@@ -193,8 +194,14 @@ int RunWorker(const std::string& scenario, int rank, int world, int port, int de
   options.master_address = "127.0.0.1";
   options.master_port = port;
   options.listen_descriptor = descriptor;
-  options.deadline = std::chrono::seconds(scenario == "operations" ? 60 : 4);
+  options.deadline = std::chrono::seconds(scenario == "operations" || scenario == "master pauses" ? 60 : 4);
   if (scenario == "absent") options.meeting_deadline = std::chrono::seconds(4);
+  int polls = 0;
+  if (scenario == "master stopped at the meeting") {
+    options.meeting_deadline = std::chrono::seconds(8);
+    // Polled about 20 times a second; long after rank 1 has come.
+    options.stop_requested = [&]() { return rank == 0 && ++polls == 60 && raise(SIGSTOP) != 0; };
+  }
   if (scenario == "stop while waiting") options.stop_requested = []() { return true; };
   auto connected = ConnectGloo(options);
   if (!connected.ok()) {
@@ -212,6 +219,13 @@ int RunWorker(const std::string& scenario, int rank, int world, int port, int de
   if (scenario == "killed") return SumUntilLost(communicator, hit(1, SIGKILL));
   if (scenario == "stopped") return SumUntilLost(communicator, hit(1, SIGSTOP));
   if (scenario == "master killed") return SumUntilLost(communicator, hit(0, SIGKILL));
+  if (scenario == "master stopped") return SumUntilLost(communicator, hit(0, SIGSTOP));
+  if (scenario == "master pauses") {
+    return SumUntilLost(communicator, [&](int step) {
+      if (step == 3 && rank == 0) raise(SIGSTOP);
+      if (step == 6 && rank == 1) communicator.Abort("clip 7 is damaged");
+    });
+  }
   if (scenario == "abort") {
     if (rank == 1) {
       communicator.Abort("clip 7 is damaged");
@@ -282,6 +296,13 @@ class World {
   }
 
   void Kill(int rank) { kill(processes_[rank], SIGKILL); }
+  void Continue(int rank) { kill(processes_[rank], SIGCONT); }
+
+  void AwaitStop(int rank) {
+    int status = 0;
+    EXPECT_EQ(waitpid(processes_[rank], &status, WUNTRACED), processes_[rank]);
+    EXPECT_TRUE(WIFSTOPPED(status));
+  }
 
   Outcome Wait(int rank) {
     Outcome outcome;
@@ -353,6 +374,44 @@ TEST(Gloo, NamesTheMasterWhenItDies) {
     const Outcome outcome = world.Wait(rank);
     EXPECT_EQ(outcome.code, 5) << outcome.output;
     EXPECT_TRUE(Contains(outcome.output, "no answer from rank 0 at 127.0.0.1")) << outcome.output;
+  }
+}
+
+// The server of the store then takes questions and answers none.
+TEST(Gloo, NamesTheMasterWhenItIsStopped) {
+  World world("master stopped", 3, 3);
+  for (const int rank : {1, 2}) {
+    const Outcome outcome = world.Wait(rank);
+    EXPECT_EQ(outcome.code, 5) << outcome.output;
+    EXPECT_TRUE(
+        Contains(outcome.output, "all-reduce (sum) #3 failed: not done after 4000 ms; no answer from rank 0 at"))
+        << outcome.output;
+  }
+  world.Kill(0);
+  world.Wait(0);
+}
+
+TEST(Gloo, NamesTheMasterWhenItIsStoppedAtTheMeeting) {
+  World world("master stopped at the meeting", 3, 2);
+  const Outcome outcome = world.Wait(1);
+  EXPECT_EQ(outcome.code, 5) << outcome.output;
+  EXPECT_TRUE(Contains(outcome.output, "the store there does not answer")) << outcome.output;
+  EXPECT_TRUE(Contains(outcome.output, "Look at the log of rank 0")) << outcome.output;
+  world.Kill(0);
+  world.Wait(0);
+}
+
+// For longer than a question waits, within the deadline: the operation is done in the end, and the store is used again.
+TEST(Gloo, GoesOnWhenTheMasterGoesOn) {
+  World world("master pauses", 3, 3);
+  world.AwaitStop(0);
+  std::this_thread::sleep_for(std::chrono::seconds(4));
+  world.Continue(0);
+  for (const int rank : {0, 1, 2}) {
+    const Outcome outcome = world.Wait(rank);
+    EXPECT_EQ(outcome.code, 5) << outcome.output;
+    EXPECT_TRUE(Contains(outcome.output, "rank 1 left: clip 7 is damaged")) << outcome.output;
+    EXPECT_EQ(Contains(outcome.output, "all-reduce (sum) #6 failed"), rank != 1) << outcome.output;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <future>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -28,6 +29,9 @@ using std::chrono::milliseconds;
 
 // How long an operation runs before the store is asked whether some rank has failed.
 constexpr milliseconds kSlice(500);
+// How long a call waits for the store's answer. With kGrace, it is within the 5 s that a rank may take to end after its
+// deadline.
+constexpr milliseconds kAnswer(2000);
 // How long a failed rank waits for the others to say where they stand: several slices.
 constexpr milliseconds kGrace(2500);
 // How long rank 0 keeps the store of a meeting that failed: ranks start seconds apart.
@@ -52,49 +56,69 @@ std::string FirstLine(const std::exception& error) {
   return text.substr(0, text.find('\n'));
 }
 
-// The store with its exceptions (the server may be gone) turned into "no".
+// Starts `call` on a thread of its own. A call that never returns leaves its thread behind: it owns all that it uses.
+template <typename Call>
+auto InBackground(Call call) {
+  std::packaged_task<decltype(call())()> task(std::move(call));
+  auto answer = task.get_future();
+  std::thread(std::move(task)).detach();
+  return answer;
+}
+
+// The store with its exceptions (the server is gone) and its silence (the server's process is stopped or cut off:
+// TCPStore then waits for ever) turned into "no". After kAnswer without an answer it is left alone, and every call is
+// "no" at once, until that answer comes. So there is one call at a time, on a thread of its own.
 class SafeStore {
  public:
   explicit SafeStore(c10::intrusive_ptr<c10d::Store> store) : store_(std::move(store)) {}
 
   bool Has(const std::string& key) {
-    try {
-      return reachable_ && store_->check({key});
-    } catch (const std::exception&) {
-      return reachable_ = false;
-    }
+    return Ask<bool>(false, [key](c10d::Store& store) { return store.check({key}); });
   }
   void Set(const std::string& key, const std::string& value) {
-    try {
-      if (reachable_) store_->set(key, value);
-    } catch (const std::exception&) {
-      reachable_ = false;
-    }
+    Ask<bool>(false, [key, value](c10d::Store& store) {
+      store.set(key, value);
+      return true;
+    });
   }
   // Sets a key that is not there; returns what it then has: `value`, unless another rank came first.
   std::string SetOnce(const std::string& key, const std::string& value) {
-    try {
-      return reachable_ ? store_->compareSet(key, std::string(), value) : value;
-    } catch (const std::exception&) {
-      reachable_ = false;
-      return value;
-    }
+    return Ask<std::string>(value,
+                            [key, value](c10d::Store& store) { return store.compareSet(key, std::string(), value); });
   }
-  // The value of a key that is there; empty if the store is gone.
+  // The value of a key that is there; empty if the store does not answer.
   std::string Get(const std::string& key) {
-    try {
-      return reachable_ ? store_->get_to_str(key) : std::string();
-    } catch (const std::exception&) {
-      reachable_ = false;
-      return std::string();
-    }
+    return Ask<std::string>(std::string(), [key](c10d::Store& store) { return store.get_to_str(key); });
   }
-  bool reachable() const { return reachable_; }
+  bool gone() const { return gone_; }
+  bool reachable() const { return !gone_ && !answer_.valid(); }
   c10::intrusive_ptr<c10d::Store> store() const { return store_; }
 
  private:
+  template <typename T>
+  T Ask(T otherwise, std::function<T(c10d::Store&)> call) {
+    try {
+      if (gone_ || !Answered(milliseconds(0))) return otherwise;
+      const auto result = std::make_shared<T>(otherwise);
+      answer_ = InBackground([store = store_, call = std::move(call), result] { *result = call(*store); });
+      return Answered(kAnswer) ? *result : otherwise;
+    } catch (const std::exception&) {
+      gone_ = true;
+      return otherwise;
+    }
+  }
+
+  // Whether the latest call returns within `limit` or has returned; throws what it threw.
+  bool Answered(milliseconds limit) {
+    if (!answer_.valid()) return true;
+    if (answer_.wait_for(limit) != std::future_status::ready) return false;
+    answer_.get();
+    return true;
+  }
+
   c10::intrusive_ptr<c10d::Store> store_;
-  bool reachable_ = true;
+  bool gone_ = false;
+  std::future<void> answer_;  // of a call that has not returned
 };
 
 // Polls until `done(rank)` holds for all ranks in the list or the time is over; returns the others.
@@ -221,10 +245,10 @@ class GlooCommunicator : public Communicator {
     try {
       const Work work = start();
       while (!WaitSlice(*work, deadline)) {
-        if (store_.Has(kFailedKey)) {
-          cause = "another rank failed";
-        } else if (Clock::now() >= deadline) {
+        if (Clock::now() >= deadline) {
           cause = absl::StrCat("not done after ", options_.deadline.count(), " ms");
+        } else if (store_.Has(kFailedKey)) {
+          cause = "another rank failed";
         }
         if (!cause.empty()) break;
       }
@@ -268,7 +292,8 @@ class GlooCommunicator : public Communicator {
       }
     }
     if (!store_.reachable()) {
-      absl::StrAppend(&message, options_.store_is_external ? "; the store at " : "; no answer from rank 0 at ",
+      absl::StrAppend(&message,
+                      options_.store_is_external ? "; no answer from the store at " : "; no answer from rank 0 at ",
                       options_.master_address, ":", options_.master_port);
     }
     absl::StrAppend(&message,
@@ -326,6 +351,15 @@ absl::Status CheckWorldSize(const GlooOptions& options, const std::string& place
   return WorldSizeError(place, reason);
 }
 
+// What the call gives, which throws what it threw.
+template <typename T>
+absl::StatusOr<T> Await(std::future<T> answer, milliseconds limit, const std::string& place) {
+  if (answer.wait_for(limit) != std::future_status::ready) {
+    return PeerLostError(absl::StrCat(place, ": the store there does not answer. Look at the log of rank 0."));
+  }
+  return answer.get();
+}
+
 // Waits until every rank has said in the store that it is here, or one of them gives up.
 absl::Status AwaitAllRanks(const GlooOptions& options, const std::string& place, Clock::time_point deadline,
                            SafeStore& store) {
@@ -341,13 +375,13 @@ absl::Status AwaitAllRanks(const GlooOptions& options, const std::string& place,
       LetOthersRead(options, store, kMeetingGrace);
       return WorldSizeError(place, outcome);
     }
-    if (!store.reachable() || store.Has(kGaveUpKey) || Clock::now() >= deadline) break;
+    if (store.gone() || store.Has(kGaveUpKey) || Clock::now() >= deadline) break;
     std::this_thread::sleep_for(kPoll);
   }
   std::string message = absl::StrCat(place, ": rank ", absl::StrJoin(absent, ", "), " did not come within ",
                                      options.meeting_deadline.count(), " ms. Look at its log.");
   if (!store.reachable()) {
-    message = absl::StrCat(place, ": the store there is gone while this rank waited for rank ",
+    message = absl::StrCat(place, ": the store there does not answer; this rank waited for rank ",
                            absl::StrJoin(absent, ", "), ". Look at the log of rank 0.");
   }
   store.Set(kGaveUpKey, "1");
@@ -371,21 +405,30 @@ absl::StatusOr<std::unique_ptr<Communicator>> ConnectGloo(const GlooOptions& opt
     if (store_options.isServer && options.listen_descriptor >= 0) {
       store_options.masterListenFd = options.listen_descriptor;
     }
-    SafeStore store(c10::make_intrusive<c10d::PrefixStore>(
-        absl::StrCat("cubist/", options.session),
-        c10::make_intrusive<c10d::TCPStore>(options.master_address, store_options)));
+    // Both connecting and forming the group have deadlines of their own, but for a store that falls silent.
+    ASSIGN_OR_RETURN(const c10::intrusive_ptr<c10d::TCPStore> server,
+                     Await(InBackground([address = options.master_address, store_options] {
+                             return c10::make_intrusive<c10d::TCPStore>(address, store_options);
+                           }),
+                           options.meeting_deadline + kAnswer, place));
+    SafeStore store(c10::make_intrusive<c10d::PrefixStore>(absl::StrCat("cubist/", options.session), server));
 
     if (const absl::Status alike = CheckWorldSize(options, place, store); !alike.ok()) {
       LetOthersRead(options, store, kMeetingGrace);
       return alike;
     }
-    store.store()->set(JoinedKey(options.rank), "1");
+    store.Set(JoinedKey(options.rank), "1");
     RETURN_IF_ERROR(AwaitAllRanks(options, place, deadline, store));
 
-    auto group_options = c10d::ProcessGroupGloo::Options::create(options.deadline);
-    AddDevice(*group_options, options.master_address);
-    c10::intrusive_ptr<c10d::Backend> group =
-        c10::make_intrusive<c10d::ProcessGroupGloo>(store.store(), options.rank, options.world_size, group_options);
+    // From here on GlooCommunicator's calls are the only ones to the store.
+    ASSIGN_OR_RETURN(c10::intrusive_ptr<c10d::Backend> group,
+                     Await(InBackground([options, connected = store.store()] {
+                             auto group_options = c10d::ProcessGroupGloo::Options::create(options.deadline);
+                             AddDevice(*group_options, options.master_address);
+                             return c10::intrusive_ptr<c10d::Backend>(c10::make_intrusive<c10d::ProcessGroupGloo>(
+                                 connected, options.rank, options.world_size, group_options));
+                           }),
+                           options.deadline + kAnswer, place));
     return std::make_unique<GlooCommunicator>(options, std::move(store), std::move(group));
   } catch (const std::exception& error) {
     return PeerLostError(absl::StrCat(place, ": cannot meet the other ranks: ", FirstLine(error)));

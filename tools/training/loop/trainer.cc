@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -75,13 +76,18 @@ bool Trainer::AtEnd() const { return config_.training().has_max_steps() && Step(
 absl::Status Trainer::Run() {
   started_ = saved_at_ = std::chrono::steady_clock::now();
   origin_ = {Step(), state_.samples_consumed()};
-  if (parts_.saved_already) saved_step_ = Step();
+  if (parts_.saved_already) {
+    saved_step_ = Step();
+  } else {
+    ForgetBases();  // of a run elsewhere that this one goes on from
+  }
   KeepBases();
   batches_ = parts_.run.data->Training(static_cast<uint64_t>(state_.samples_consumed()));
   if (ValidationDue()) RETURN_IF_ERROR(Validate());
-  // A rollback needs a state to go back to.
-  if (config_.not_finite().policy() == NotFinite::ROLLBACK && state_.counters().count(kRollbackBase) == 0) {
-    RETURN_IF_ERROR(Save(Saving::kNeeded));
+  if (config_.not_finite().policy() == NotFinite::ROLLBACK) {
+    // A rollback needs a state to go back to. Under another policy retention may have taken it.
+    ASSIGN_OR_RETURN(const std::vector<int64_t> saved, parts_.store.List());
+    if (std::count(saved.begin(), saved.end(), RollbackBase()) == 0) RETURN_IF_ERROR(Save(Saving::kNeeded));
   }
   while (!stop_ && !AtEnd()) {
     const int64_t step = Step() + 1;  // a rollback may change where the run stands
@@ -219,6 +225,14 @@ void Trainer::KeepForReplay(int64_t bad_step) {
   if (kept >= config_.not_finite().keep_for_replay() || saved_step_ != origin_.step) return;
   (*state_.mutable_counters())[absl::StrCat(kReplayBase, bad_step)] = origin_.step;
   KeepBases();
+}
+
+void Trainer::ForgetBases() {
+  auto& counters = *state_.mutable_counters();
+  for (auto entry = counters.begin(); entry != counters.end();) {
+    const bool is_base = entry->first == kRollbackBase || absl::StartsWith(entry->first, kReplayBase);
+    entry = is_base ? counters.erase(entry) : std::next(entry);
+  }
 }
 
 // Retention leaves alone what a replay or a rollback needs.

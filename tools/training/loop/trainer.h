@@ -119,6 +119,7 @@ class Trainer {
   int64_t Step() const { return state_.step(); }
   void KeepForReplay(int64_t bad_step);
   void KeepBases();
+  void ForgetBases();
 
   const TrainerParts parts_;
   const Experiment& config_;
