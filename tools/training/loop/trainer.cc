@@ -402,6 +402,7 @@ int64_t Trainer::RollbackBase() const {
 }
 
 absl::Status Trainer::Save(Saving saving) {
+  RECORD_USER_SCOPE("save");
   FlushPending();
   saved_at_ = std::chrono::steady_clock::now();
   if (parts_.logger != nullptr) parts_.logger->Sync();
