@@ -48,14 +48,15 @@ DType DTypeOfScalarType(at::ScalarType type) {
 
 at::Tensor FromHost(const HostTensor& array, at::Device device) {
   at::Tensor tensor = at::empty(array.shape(), at::TensorOptions().dtype(ScalarTypeOf(array.dtype())));
-  std::memcpy(tensor.mutable_data_ptr(), array.bytes(), array.byte_size());
+  // An empty tensor may have no memory at all.
+  if (array.size() > 0) std::memcpy(tensor.mutable_data_ptr(), array.bytes(), array.byte_size());
   return tensor.to(device);
 }
 
 HostTensor ToHost(const at::Tensor& tensor) {
   const at::Tensor source = tensor.detach().to(at::kCPU).contiguous();
   HostTensor array(DTypeOfScalarType(source.scalar_type()), source.sizes().vec());
-  std::memcpy(array.bytes(), source.const_data_ptr(), array.byte_size());
+  if (array.size() > 0) std::memcpy(array.bytes(), source.const_data_ptr(), array.byte_size());
   return array;
 }
 
