@@ -15,8 +15,10 @@ fail() {
 }
 
 # expect CODE COMMAND...: runs the command with its output in the file `log` and checks its exit code.
+commands=0
 expect() {
   local wanted="$1" code=0
+  commands=$((commands + 1))
   shift
   "$@" >log 2>&1 || code=$?
   [[ "${code}" == "${wanted}" ]] || fail "exit code ${code}, not ${wanted}: $*"

@@ -44,6 +44,11 @@ for file in model optimizer ema; do
   cmp runs/two/checkpoints/step-000000001/${file}.safetensors runs/one/checkpoints/step-000000002/${file}.safetensors ||
     fail "the mean over one of two samples is not that sample"
 done
+python3 -c "
+import json
+rows = {row['step']: row for row in map(json.loads, open('runs/one/metrics.jsonl')) if row['split'] == 'train'}
+assert 'train_loss/sum' not in rows[1] and 'gradient_norm' not in rows[1] and 'non_finite' not in rows[1], rows[1]
+assert rows[2]['gradient_norm'] > 0, rows[2]"
 cmp -s runs/one/checkpoints/step-00000000{1,2}/model.safetensors && fail "the second step moved nothing"
 
 echo "The ledger has every sample with its place in the file."
@@ -76,6 +81,7 @@ expect 0 "${train}" "${tiny}" --wname rank --max_steps 4 ${flags} ${skip} --seed
 expect 0 "${train}" "${tiny}" --wname ranks --max_steps 4 ${flags} ${skip} --seed "${seed}" ${double} \
   --set batch.accumulate=1 --gpus 2 --device cpu
 diff <(sed 's/"time":[^,]*,//' runs/rank/ledger.jsonl) <(sed 's/"time":[^,]*,//' runs/ranks/ledger.jsonl)
+[[ "$(grep -c "sample skipped" log)" == "$(wc -l <runs/ranks/ledger.jsonl)" ]] || fail "not all of them were said"
 python3 - <<'PYTHON'
 import json, math
 def losses(run):
@@ -99,3 +105,4 @@ expect 3 "${train}" "${tiny}" --wname rate --max_steps 100 ${flags} --seed "${se
   --set data.bad_samples.policy=SKIP --set data.bad_samples.max_rate=0.2
 log_says "data.bad_samples.max_rate" "11 of the"
 [[ "$(wc -l <runs/rate/ledger.jsonl)" == 11 ]] || fail "the ledger of the run that ended"
+echo "${commands} runs"

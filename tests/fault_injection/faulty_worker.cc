@@ -6,9 +6,8 @@
 //   term_micro_batch:STEP:INDEX, term_gradient:STEP, term_validation:STEP, term_saved:STEP
 //                                 SIGTERM there
 //   corrupt:STEP:RANK             a bit of a parameter of this rank flips after the update of STEP
-//   nan_gradient:DRAW[:RANK]      an element of the gradient of the step that begins with draw DRAW becomes NaN, on
-//   this
-//                                 rank (default: on every rank)
+//   nan_gradient:DRAW[:RANK]      an element of the gradient of the step that begins with draw DRAW becomes NaN;
+//                                 RANK: on this rank alone
 // CUBIST_TEST_DRAWS names a file to which every micro-batch's draws are appended: "STEP DRAW CLIP FRAME".
 #include <ATen/core/Tensor.h>
 #include <signal.h>

@@ -136,6 +136,10 @@ log_says "comes out finite here"
 expect 2 "${train}" "${tiny}" --wname skip ${flags} --replay_step 5
 log_says "those that were not finite: 4"
 expect 2 "${train}" "${tiny}" --wname skip ${flags} --replay_step 4 --gpus 2 --device cpu
+mkdir nowhere
+BUILD_WORKING_DIRECTORY="${work}/nowhere" expect 2 "${train}" "${tiny}" ${flags} --replay_step 4
+log_says "there is no run in runs/tiny"
+[[ -z "$(ls -A nowhere)" ]] || fail "a replay of no run made something: $(ls -A nowhere)"
 after="$(find runs/skip runs/back -type f -print0 | sort -z | xargs -0 sha256sum)"
 [[ "${before}" == "${after}" ]] || fail "a replay changed the run: $(diff <(echo "${before}") <(echo "${after}"))"
 
@@ -146,3 +150,4 @@ expect 0 "${train}" "${tiny}" --wname real ${flags} ${real} --set not_finite.pol
 [[ -d runs/real/checkpoints/step-000000006 && ! -e runs/real/checkpoints/step-000000007 ]] || fail "what is kept"
 expect 0 "${train}" "${tiny}" --wname real ${flags} ${real} --replay_step 7
 log_says "reproduced" "loss/kld" "inf"
+echo "${commands} runs"

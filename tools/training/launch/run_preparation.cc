@@ -103,8 +103,10 @@ absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, co
   return report.status();
 }
 
-absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                                        const RankPlan& plan) {
+namespace {
+
+absl::StatusOr<std::string> NewOrLatestRunFolder(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                                 const RankPlan& plan) {
   if (flags.fresh && !plan.starts_all_ranks()) {
     return ConfigError(
         "--fresh numbers the run's folder, and several processes start this run: name a new folder with --run_dir "
@@ -117,6 +119,18 @@ absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const Validated
     ASSIGN_OR_RETURN(base, RunFolderFor("runs", flags.run_name.empty() ? experiment.proto().name() : flags.run_name));
   }
   return ChooseRunFolder(base, flags.fresh);
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                        const RankPlan& plan) {
+  ASSIGN_OR_RETURN(std::string folder, NewOrLatestRunFolder(flags, experiment, plan));
+  if (flags.replay_step > 0 && !IsDirectory(folder)) {
+    return ConfigError(absl::StrCat("--replay_step ", flags.replay_step, ": there is no run in ", folder,
+                                    "; name it with --wname or --run_dir as when it was started"));
+  }
+  return folder;
 }
 
 absl::StatusOr<std::string> DescribeRun(const ValidatedExperiment& experiment, const RankPlan& plan,

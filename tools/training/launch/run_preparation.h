@@ -35,7 +35,8 @@ absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, co
                          int max_clips = std::numeric_limits<int>::max());
 
 // The folder of this run: --run_dir, else runs/ and the run's name; with --fresh the next number of it.
-// ConfigError for a name that is none, or for --fresh when other nodes start ranks of this run too.
+// ConfigError for a name that is none, for --fresh when other nodes start ranks of this run too, and for --replay_step
+// when there is no such folder.
 absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
                                         const RankPlan& plan);
 

@@ -6,8 +6,7 @@
 //    "action":"skipped","replay_from_step":8,"replay_from_draw":32}
 //
 // A run that goes on from a checkpoint meets the events since then again: one that stands in the file is not written
-// twice. JSON has no NaN and no
-// infinity: such a number is the text "nan", "inf" or "-inf".
+// twice. JSON has no NaN and no infinity: such a number is the text "nan", "inf" or "-inf".
 #ifndef CUBIST_TOOLS_TRAINING_LOGGING_LEDGER_H_
 #define CUBIST_TOOLS_TRAINING_LOGGING_LEDGER_H_
 
@@ -48,7 +47,7 @@ struct NotFiniteEvent {
 std::string FormatEvent(const BadSampleEvent& event, double time);
 std::string FormatEvent(const NotFiniteEvent& event, double time);
 
-// The "reason" of such a line.
+// The "reason" of a line of FormatEvent(); empty if it has none.
 std::string ReasonIn(const std::string& line);
 
 // The events "step_not_finite" of a ledger, in their order; none if there is no file. Lines that are no event (torn by

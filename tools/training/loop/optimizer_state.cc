@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "tools/tasks/host_tensor_torch.h"
+#include "tools/training/checkpoint/rank_checkpoint.h"
 #include "tools/training/communicator/rank_agreement.h"
 
 namespace cubist {
@@ -45,6 +46,14 @@ HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer, const std::vect
     }
   }
   return state;
+}
+
+HostOptimizerState CopyForSaving(const FlatOptimizer& optimizer, int rank) {
+  std::vector<std::string> groups;
+  for (const std::string& group : optimizer.Groups()) {
+    if (rank == 0 || IsSplitByRanks(group)) groups.push_back(group);
+  }
+  return CopyOptimizer(optimizer, groups);
 }
 
 absl::Status CompareOptimizers(Communicator& communicator, int64_t step, const FlatOptimizer& optimizer) {

@@ -27,6 +27,8 @@ struct HostOptimizerState {
   std::vector<HostTensor> copies;
 };
 HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer, const std::vector<std::string>& groups);
+// Those that `rank` has to give to SaveByRanks().
+HostOptimizerState CopyForSaving(const FlatOptimizer& optimizer, int rank);
 
 // OK if all that the optimizer holds is the same on every rank, which all call this. PeerLostError naming tensors
 // and ranks otherwise.

@@ -28,9 +28,7 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
   ASSIGN_OR_RETURN(const BatchShape shape,
                    MakeBatchShape(config.batch(), communicator.rank(), communicator.world_size()));
   ASSIGN_OR_RETURN(const RunParts parts, MakeRunParts(experiment, options.device, options.local_world_size, shape));
-  RETURN_IF_ERROR(AgreeOnFields(communicator, {{"config hash", experiment.Hash()},
-                                               {"data manifest", parts.data->clips().manifest_hash()},
-                                               {"program version", options.program_version}}));
+  RETURN_IF_ERROR(AgreeOnRun(communicator, experiment, parts, options.program_version));
 
   const bool is_first_rank = communicator.rank() == 0;
   FileOps& ops = SystemFileOps();

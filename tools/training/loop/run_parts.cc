@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/parallel_for.h"
 #include "base/status.h"
+#include "tools/training/communicator/rank_agreement.h"
 
 namespace cubist {
 namespace {
@@ -67,6 +68,13 @@ absl::StatusOr<RunParts> MakeRunParts(const ValidatedExperiment& experiment, con
       std::make_unique<FlatOptimizer>(parts.task->module().Parameters(), OptimizerOptions(config), dtype, device);
   ASSIGN_OR_RETURN(parts.data, RunData::Open(config, *parts.task, shape));
   return parts;
+}
+
+absl::Status AgreeOnRun(Communicator& communicator, const ValidatedExperiment& experiment, const RunParts& parts,
+                        const std::string& program_version) {
+  return AgreeOnFields(communicator, {{"config hash", experiment.Hash()},
+                                      {"data manifest", parts.data->clips().manifest_hash()},
+                                      {"program version", program_version}});
 }
 
 }  // namespace cubist

@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "configs/loader.h"
 #include "tools/tasks/task.h"
+#include "tools/training/communicator/communicator.h"
 #include "tools/training/loop/batch_source.h"
 #include "tools/training/optimizer/flat_optimizer.h"
 
@@ -25,6 +27,11 @@ struct RunParts {
 // the data folder.
 absl::StatusOr<RunParts> MakeRunParts(const ValidatedExperiment& experiment, const std::string& device_name,
                                       int local_world_size, const BatchShape& shape);
+
+// OK if all ranks, which all call this, have the same config, the same data and the same program. ConfigError naming
+// what differs, with the values and the ranks.
+absl::Status AgreeOnRun(Communicator& communicator, const ValidatedExperiment& experiment, const RunParts& parts,
+                        const std::string& program_version);
 
 }  // namespace cubist
 

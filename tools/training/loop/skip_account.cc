@@ -52,8 +52,8 @@ absl::Status SkipAccount::AddBadSamples(Split split, int64_t step, int64_t total
         events.push_back(absl::StrCat(line, "\n"));
     }
     RETURN_IF_ERROR(ledger_->Append(events));
+    for (const std::string& event : events) Say(absl::StrCat("sample skipped: ", ReasonIn(event)));
   }
-  for (const BadSample& sample : mine) Say(absl::StrCat("sample skipped: ", std::string(sample.reason.message())));
   if (split == Split::kValidation) return absl::OkStatus();
   state_.set_skipped_samples(state_.skipped_samples() + total);
   return CheckRate();
@@ -77,6 +77,7 @@ absl::Status SkipAccount::AddNotFiniteStep(const NotFiniteEvent& event) {
   const std::string what = absl::StrCat("step ", event.step, " is not finite (loss ", FormatNumber(event.loss),
                                         ", gradient norm ", FormatNumber(event.gradient_norm), "): ", event.action);
   const std::string way_out = absl::StrCat("; the same command with --replay_step ", event.step,
+                                           communicator_.world_size() > 1 ? ", on one rank," : "",
                                            " says what it was made of. A smaller learning_rate.initial may help");
   if (config_.not_finite().policy() == NotFinite::FAIL) {
     return NotFiniteError(absl::StrCat(what, way_out, ", and not_finite.policy can be SKIP or ROLLBACK"));

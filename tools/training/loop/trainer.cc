@@ -298,6 +298,7 @@ void Trainer::SetPendingAside() {
                      optimizer_.steps().clone(),
                      last_.metric_names,
                      state_.samples_consumed(),
+                     last_.samples_used,
                      since};
   interval_ = meter_;
 }
@@ -308,13 +309,14 @@ void Trainer::FlushPending() {
   const Pending pending = *std::exchange(pending_, std::nullopt);
   Metrics metrics = MetricsOf(Split::kTrain, pending.metric_names, pending.metric_sums);
   last_loss_ = Find(metrics, "train_loss/sum");
-  last_norm_ = pending.outcome[1].item<double>();
+  // A step whose samples were all bad has no gradient.
+  last_norm_ = pending.samples_used > 0 ? std::optional<double>(pending.outcome[1].item<double>()) : std::nullopt;
   // The rate of the last step that was taken: one that was skipped is not counted.
   last_learning_rate_ =
       optimizer_.LearningRateOfStep(std::max<int64_t>(0, pending.optimizer_steps.item<int64_t>() - 1));
   if (parts_.logger == nullptr) return;
   const StepStatus status = StatusOf(pending.step, pending.meter);
-  metrics.emplace_back("gradient_norm", *last_norm_);
+  if (last_norm_.has_value()) metrics.emplace_back("gradient_norm", *last_norm_);
   metrics.emplace_back("lr-AdamW", *last_learning_rate_);
   metrics.emplace_back("epoch", static_cast<double>(pending.samples_consumed /
                                                     static_cast<int64_t>(parts_.run.data->samples_per_epoch())));
@@ -375,6 +377,7 @@ absl::Status Trainer::Validate() {
       absl::StrAppend(&line, "  ", name, " ", absl::StrFormat("%.4g", *value));
     }
   }
+  if (result.metric_names.empty()) absl::StrAppend(&line, "  no sample could be used");
   parts_.logger->Message(line);
   return absl::OkStatus();
 }
@@ -407,11 +410,7 @@ absl::Status Trainer::Save(Saving saving) {
   saved_at_ = std::chrono::steady_clock::now();
   if (parts_.logger != nullptr) parts_.logger->Sync();
 
-  std::vector<std::string> groups;
-  for (const std::string& group : optimizer_.Groups()) {
-    if (IsFirstRank() || IsSplitByRanks(group)) groups.push_back(group);
-  }
-  const HostOptimizerState host = CopyOptimizer(optimizer_, groups);
+  const HostOptimizerState host = CopyForSaving(optimizer_, parts_.communicator.rank());
   const checkpoint::TrainingState before = state_;
   // Stops and clocks save at any step. A rollback that depended on them would not be the same in a run that is
   // interrupted.

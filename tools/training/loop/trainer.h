@@ -89,7 +89,7 @@ class Trainer {
     int64_t step;
     at::Tensor metric_sums, outcome, optimizer_steps;
     std::vector<std::string> metric_names;
-    int64_t samples_consumed;
+    int64_t samples_consumed, samples_used;
     Meter meter;  // of the interval
   };
 

@@ -20,9 +20,7 @@
 #include "base/file_ops.h"
 #include "base/status.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
-#include "tools/training/checkpoint/rank_checkpoint.h"
 #include "tools/training/checkpoint/run_folder.h"
-#include "tools/training/communicator/rank_agreement.h"
 #include "tools/training/loop/optimizer_state.h"
 #include "tools/training/loop/run_parts.h"
 #include "tools/training/loop/run_start.h"
@@ -271,9 +269,7 @@ absl::StatusOr<bool> Rehearsal::AgreedToStop() {
 absl::StatusOr<std::string> Rehearsal::TryRanks() {
   const int64_t size = communicator_.world_size();
   if (!options_.data_is_made_up) {
-    RETURN_IF_ERROR(AgreeOnFields(communicator_, {{"config hash", experiment_.Hash()},
-                                                  {"data manifest", parts_.data->clips().manifest_hash()},
-                                                  {"program version", run_.program_version}}));
+    RETURN_IF_ERROR(AgreeOnRun(communicator_, experiment_, parts_, run_.program_version));
   }
   const at::Tensor ranks = at::full({1}, communicator_.rank() + 1, at::kLong);
   RETURN_IF_ERROR(communicator_.AllReduceSum(ranks));
@@ -369,11 +365,7 @@ absl::Status Rehearsal::TryMemory() {
 
 absl::StatusOr<std::string> Rehearsal::TryToSave() {
   CheckpointContents contents;
-  std::vector<std::string> groups;
-  for (const std::string& group : parts_.optimizer->Groups()) {
-    if (is_first_rank_ || IsSplitByRanks(group)) groups.push_back(group);
-  }
-  const HostOptimizerState host = CopyOptimizer(*parts_.optimizer, groups);
+  const HostOptimizerState host = CopyForSaving(*parts_.optimizer, communicator_.rank());
   contents.groups = host.groups;
   contents.state = start_.state;
   contents.config_text = experiment_.CanonicalText();
