@@ -21,6 +21,7 @@ enum class RandomPurpose : uint32_t {
   kCropJitter = 4,
   kLatentNoise = 6,
   kSynthesis = 7,
+  kSupervisionImages = 8,
 };
 
 struct PhiloxKey {

@@ -50,16 +50,20 @@ inline void ExpectDataError(const absl::Status& status, std::initializer_list<st
   for (const std::string& part : parts) EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr(part));
 }
 
-// For death tests: ends the process, with 0 if `refuse` returns true though the process can have 64 MiB more memory at
-// most, as for readers that believe a size only where the file can hold as much.
-[[noreturn]] inline void ExitAfterLittleMemory(const std::function<bool()>& refuse) {
+// For child processes: from here on this process can have `bytes` more memory at most. False if that did not work.
+inline bool LimitMemory(unsigned long bytes) {
   unsigned long pages = 0;
   std::ifstream("/proc/self/statm") >> pages;
   rlimit limit = {};
-  limit.rlim_cur = limit.rlim_max = pages * static_cast<unsigned long>(sysconf(_SC_PAGESIZE)) + (64 << 20);
-  if (pages == 0 || setrlimit(RLIMIT_AS, &limit) != 0) std::_Exit(1);
-  const bool limited = mmap(nullptr, 128 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
-  std::_Exit(limited && refuse() ? 0 : 2);
+  limit.rlim_cur = limit.rlim_max = pages * static_cast<unsigned long>(sysconf(_SC_PAGESIZE)) + bytes;
+  if (pages == 0 || setrlimit(RLIMIT_AS, &limit) != 0) return false;
+  return mmap(nullptr, 2 * bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+}
+
+// For death tests: ends the process, with 0 if `refuse` returns true though the process can have 64 MiB more memory at
+// most, as for readers that believe a size only where the file can hold as much.
+[[noreturn]] inline void ExitAfterLittleMemory(const std::function<bool()>& refuse) {
+  std::_Exit(LimitMemory(64 << 20) && refuse() ? 0 : 2);
 }
 
 template <typename T>

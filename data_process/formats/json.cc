@@ -47,7 +47,7 @@ class Builder {
     const std::string text = error.what();
     const size_t bracket = text.find("] ");
     const std::string reason = bracket == std::string::npos ? text : text.substr(bracket + 2);
-    return Fail(absl::StrCat("at offset ", position, " near ", Quoted(token), ": ", reason.substr(0, 300)));
+    return Fail(absl::StrCat("at offset ", position, " near ", Quoted(token), ": ", Printable(reason)));
   }
 
  private:

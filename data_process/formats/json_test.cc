@@ -54,6 +54,9 @@ TEST(JsonTest, RefusedWithTheirOffset) {
   ExpectDataError(ParseStatus("[1, 2, x]"), {"offset 8"});
   EXPECT_EQ(ExitCodeOf(ParseStatus("\"\xff\"")), ExitCode::kData);
   EXPECT_EQ(ExitCodeOf(ParseStatus("\"\xed\xa0\x80\"")), ExitCode::kData);
+  // What a message shows of the file is fit for a terminal.
+  ExpectDataError(ParseStatus("[\"\x1b[2J\"]"), {"U+001B"});
+  ExpectDataError(ParseStatus("\"\xff\""), {"last read: '\"\\xff'"});
   ExpectDataError(ParseStatus(R"({"a": {"k": 1, "j": 2, "k": 3}})"), {"'k'", "twice"});
   EXPECT_TRUE(ParseStatus(R"([{"k": 1}, {"k": 2}])").ok());
 }

@@ -12,29 +12,6 @@ namespace cubist {
 
 using namespace pickle_opcodes;  // NOLINT: a switch over forty of them
 
-namespace {
-
-// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto first = static_cast<unsigned char>(text[i]);
-    const int length = first < 0x80 ? 1 : (first >> 5) == 6 ? 2 : (first >> 4) == 14 ? 3 : (first >> 3) == 30 ? 4 : 0;
-    if (length == 0 || i + static_cast<size_t>(length) > text.size()) return false;
-    uint32_t point = length == 1 ? first : first & (0x7fu >> length);
-    for (int k = 1; k < length; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + static_cast<size_t>(k)]);
-      if ((next >> 6) != 2) return false;
-      point = (point << 6) | (next & 0x3f);
-    }
-    constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (point < kLeast[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) return false;
-    i += static_cast<size_t>(length);
-  }
-  return true;
-}
-
-}  // namespace
-
 absl::Status PickleInterpreter::Fault(const std::string& message) const {
   return DataError(absl::StrCat(what_, ": pickle at offset ", opcode_at_, ": ", message));
 }
@@ -179,7 +156,7 @@ absl::Status PickleInterpreter::SetItems(Node& target, const std::vector<Node*>&
     return Fault(absl::StrCat("sets items of a ", std::string(Name(target.kind))));
   }
   if (values.size() % 2 != 0) return Fault("a key without a value");
-  std::unordered_set<std::string>& keys = keys_[&target];
+  absl::flat_hash_set<std::string>& keys = keys_[&target];
   for (size_t i = 0; i < values.size(); i += 2) {
     const Node& key = *values[i];
     const bool text = key.kind == PickleKind::kString;

@@ -6,10 +6,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "data_process/formats/pickle.h"
@@ -83,8 +83,9 @@ class PickleInterpreter {
   size_t opcode_at_ = 0;
   std::vector<Node*> stack_;
   std::vector<size_t> marks_;
-  std::unordered_map<uint32_t, Node*> memo_;
-  std::unordered_map<const Node*, std::unordered_set<std::string>> keys_;
+  // Seeded hashes: with those of the standard library a file can choose its keys so that all lie in one bucket.
+  absl::flat_hash_map<uint32_t, Node*> memo_;
+  absl::flat_hash_map<const Node*, absl::flat_hash_set<std::string>> keys_;
 };
 
 }  // namespace cubist

@@ -74,6 +74,14 @@ size_t SizeOfNumber(Number number) {
 
 bool IsInteger(Number number) { return number != Number::kFloat32 && number != Number::kFloat64; }
 
+// Whether an integer type holds `value`.
+bool Holds(Number number, double value) {
+  const bool is_signed = number == Number::kInt8 || number == Number::kInt16 || number == Number::kInt32;
+  const double values = std::ldexp(1.0, static_cast<int>(8 * SizeOfNumber(number)));
+  const double least = is_signed ? -values / 2 : 0;
+  return value == std::floor(value) && value >= least && value < least + values;
+}
+
 // Takes numbers off the data, as text or binary.
 class Cursor {
  public:
@@ -126,7 +134,7 @@ class Cursor {
     if (end == bytes_.size()) return Fault("truncated: the last line does not end");
     double value = 0.0;
     const bool parsed = word.size() < 64 && absl::SimpleAtod(absl::string_view(word.data(), word.size()), &value);
-    if (!parsed || (IsInteger(type) && value != std::floor(value))) {
+    if (!parsed || (IsInteger(type) && !Holds(type, value))) {
       return Fault(absl::StrCat(Quoted(word), " is no number of its property's type"));
     }
     at_ = end;

@@ -99,7 +99,13 @@ TEST(PlyTest, Refused) {
   ExpectDataError(ParseStatus(Ascii("3", "1", triangle + "3 0 1 -1\n")), {"vertex -1"});
   ExpectDataError(ParseStatus(Ascii("3", "1", triangle + "3 0 1 0.5\n")), {"'0.5'"});
   ExpectDataError(ParseStatus(Ascii("3", "1", triangle + "2 0 1\n")), {"face of 2"});
-  ExpectDataError(ParseStatus(Ascii("3", "1", triangle + "-3 0 1 2\n")), {"negative length"});
+  for (const std::string length : {"256", "1e300", "inf", "-inf", "nan"}) {
+    ExpectDataError(ParseStatus(Ascii("3", "1", triangle + length + " 0 1 2\n")), {"'" + length + "'"});
+  }
+  std::string binary = FormatPly({HostTensor(DType::kFloat32, {1, 3}), HostTensor(DType::kInt32, {0, 3})});
+  binary.replace(binary.find("face 0"), 6, "face 1").replace(binary.find("uchar"), 5, "char");
+  ExpectDataError(ParseStatus(binary + std::string(13, '\x80')), {"negative length"});
+  ExpectDataError(ParseStatus(Ascii("3", "1", triangle + "-3 0 1 2\n")), {"'-3'"});
   ExpectDataError(ParseStatus(Ascii("3", "1", "0 0 0\n1 nan 0\n0 1 0\n3 0 1 2\n")), {"vertex 1 is not finite"});
   ExpectDataError(ParseStatus(Ascii("3", "1", "0 0 0\n1 1e39 0\n0 1 0\n3 0 1 2\n")), {"vertex 1 is not finite"});
   ExpectDataError(ParseStatus(Ascii("3", "1", "0 0 0\n1 x 0\n0 1 0\n3 0 1 2\n")), {"'x'"});

@@ -29,6 +29,7 @@ struct Session {
   png_uint_32 height = 0;
   int bit_depth = 0;  // as the pixels come out: 1, 8 or 16
   int channels = 0;
+  int passes = 0;  // over the rows
   size_t row_bytes = 0;
   size_t packed_row_bytes = 0;  // as they are compressed, but for the filter's byte
 };
@@ -69,15 +70,23 @@ class ReadSession : public Session {
 };
 
 // Everything up to the pixels, and the transformations to whole bytes.
-bool ReadHeader(Session* session, png_uint_32 max_width, png_uint_32 max_height) {
+bool ReadHeader(Session* session, int64_t max_pixels) {
   if (setjmp(png_jmpbuf(session->png)) != 0) return false;
   png_set_read_fn(session->png, session, OnRead);
-  png_set_user_limits(session->png, max_width, max_height);
+  png_set_user_limits(session->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // the product counts: below
   png_set_chunk_malloc_max(session->png, png_alloc_size_t{8} << 20);
   png_set_chunk_cache_max(session->png, 128);
   // Text, profiles and the like are not wanted, and so not unpacked.
   png_set_keep_unknown_chunks(session->png, PNG_HANDLE_CHUNK_NEVER, nullptr, 0);
   png_read_info(session->png, session->info);
+  session->width = png_get_image_width(session->png, session->info);
+  session->height = png_get_image_height(session->png, session->info);
+  // libpng's own rows are allocated from here on.
+  if (int64_t{session->width} * session->height > max_pixels) {
+    std::snprintf(session->message, sizeof(session->message), "%ux%u pixels are more than the limit of %lld",
+                  session->width, session->height, static_cast<long long>(max_pixels));
+    return false;
+  }
   const int depth = png_get_bit_depth(session->png, session->info);
   const int colour = png_get_color_type(session->png, session->info);
   session->packed_row_bytes = png_get_rowbytes(session->png, session->info);
@@ -90,19 +99,21 @@ bool ReadHeader(Session* session, png_uint_32 max_width, png_uint_32 max_height)
     png_set_expand_gray_1_2_4_to_8(session->png);
   }
   if (depth == 16) png_set_swap(session->png);  // PNG is big-endian
-  png_set_interlace_handling(session->png);
+  session->passes = png_set_interlace_handling(session->png);
   png_read_update_info(session->png, session->info);
-  session->width = png_get_image_width(session->png, session->info);
-  session->height = png_get_image_height(session->png, session->info);
   session->channels = png_get_channels(session->png, session->info);
   session->row_bytes = png_get_rowbytes(session->png, session->info);
   session->bit_depth = colour == PNG_COLOR_TYPE_GRAY && depth == 1 ? 1 : depth == 16 ? 16 : 8;
   return true;
 }
 
-bool ReadPixels(Session* session, png_bytepp rows) {
+bool ReadPixels(Session* session, png_bytep pixels) {
   if (setjmp(png_jmpbuf(session->png)) != 0) return false;
-  png_read_image(session->png, rows);
+  for (int pass = 0; pass < session->passes; ++pass) {
+    for (png_uint_32 y = 0; y < session->height; ++y) {
+      png_read_row(session->png, pixels + y * session->row_bytes, nullptr);
+    }
+  }
   png_read_end(session->png, nullptr);
   return true;
 }
@@ -112,7 +123,8 @@ struct WriteRequest {
   png_uint_32 height;
   int bit_depth;
   int colour;
-  png_bytepp rows;
+  png_const_bytep pixels;
+  size_t row_bytes;
   std::string* output;
 };
 
@@ -124,7 +136,9 @@ bool Write(Session* session, const WriteRequest* request) {
   png_write_info(session->png, session->info);
   if (request->bit_depth == 1) png_set_packing(session->png);
   if (request->bit_depth == 16) png_set_swap(session->png);
-  png_write_image(session->png, request->rows);
+  for (png_uint_32 y = 0; y < request->height; ++y) {
+    png_write_row(session->png, request->pixels + y * request->row_bytes);
+  }
   png_write_end(session->png, nullptr);
   return true;
 }
@@ -136,35 +150,26 @@ bool Write(Session* session, const WriteRequest* request) {
 
 }  // namespace
 
-absl::StatusOr<HostTensor> ParsePng(std::string_view bytes, std::string_view what_view, const PngLimits& limits) {
+absl::StatusOr<HostTensor> ParsePng(std::string_view bytes, std::string_view what_view, const ImageLimits& limits) {
   const std::string what(what_view);
   ReadSession session(bytes);
   if (session.info == nullptr) return InternalError(absl::StrCat(what, ": no memory for libpng"));
   const auto fault = [&] {
     return DataError(absl::StrCat(what, ": PNG at offset ", session.at, ": ", session.message));
   };
-  if (!ReadHeader(&session, limits.max_width, limits.max_height)) return fault();
+  if (!ReadHeader(&session, limits.max_pixels)) return fault();
   std::vector<int64_t> shape = {session.height, session.width};
   if (session.channels > 1) shape.push_back(session.channels);
   const DType dtype = session.bit_depth == 1 ? DType::kBool : session.bit_depth == 16 ? DType::kUInt16 : DType::kUInt8;
-  const std::optional<uint64_t> size = CheckedByteSize(dtype, shape);
-  if (!size.has_value() || *size > limits.max_array_bytes) {
-    return DataError(absl::StrCat(what, ": PNG of ", session.width, "x", session.height, " pixels and ",
-                                  session.channels, " channels is more than the limit of ", limits.max_array_bytes,
-                                  " bytes"));
-  }
   if (session.packed_row_bytes * session.height / kMaxDeflateRatio > bytes.size()) {
     return DataError(absl::StrCat(what, ": PNG of ", session.width, "x", session.height, " pixels cannot lie in ",
                                   bytes.size(), " bytes: truncated or damaged"));
   }
-  if (session.row_bytes * session.height != *size)
-    return InternalError(absl::StrCat(what, ": PNG rows of another size"));
   HostTensor image(dtype, shape);
-  std::vector<png_bytep> rows(session.height);
-  for (size_t y = 0; y < rows.size(); ++y) {
-    rows[y] = reinterpret_cast<png_bytep>(image.bytes()) + y * session.row_bytes;
+  if (session.row_bytes * session.height != image.byte_size()) {
+    return InternalError(absl::StrCat(what, ": PNG rows of another size"));
   }
-  if (!ReadPixels(&session, rows.data())) return fault();
+  if (!ReadPixels(&session, reinterpret_cast<png_bytep>(image.bytes()))) return fault();
   return image;
 }
 
@@ -178,14 +183,8 @@ std::string FormatPng(const HostTensor& image) {
     Fail(absl::StrCat(image.Describe(), " is no image that is written as PNG"));
   }
   std::string output;
-  const size_t row_bytes = image.byte_size() / static_cast<size_t>(shape[0]);
   // Deflate stores what it cannot compress: at most some thousandths more, and a chunk header every 8 KiB.
   output.reserve(image.byte_size() + image.byte_size() / 64 + static_cast<size_t>(shape[0]) * 2 + 4096);
-  std::vector<png_bytep> rows(static_cast<size_t>(shape[0]));
-  for (size_t y = 0; y < rows.size(); ++y) {
-    // libpng copies each row before it transforms it; its interface lacks the const.
-    rows[y] = const_cast<png_bytep>(reinterpret_cast<png_const_bytep>(image.bytes())) + y * row_bytes;
-  }
   Session session;
   session.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &session, OnError, OnWarning);
   if (session.png != nullptr) session.info = png_create_info_struct(session.png);
@@ -195,7 +194,8 @@ std::string FormatPng(const HostTensor& image) {
   request.height = static_cast<png_uint_32>(shape[0]);
   request.bit_depth = image.dtype() == DType::kBool ? 1 : image.dtype() == DType::kUInt16 ? 16 : 8;
   request.colour = grey ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB;
-  request.rows = rows.data();
+  request.pixels = reinterpret_cast<png_const_bytep>(image.bytes());
+  request.row_bytes = image.byte_size() / static_cast<size_t>(shape[0]);
   request.output = &output;
   const bool written = Write(&session, &request);
   png_destroy_write_struct(&session.png, &session.info);

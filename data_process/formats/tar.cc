@@ -3,6 +3,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +37,33 @@ class Descriptor {
 struct FreeArchiveReader {
   void operator()(archive* reader) const { archive_read_free(reader); }
 };
+
+// PAX headers hold UTF-8, which libarchive makes text of the locale: in a UTF-8 locale it changes the bytes of names
+// (to Unicode's normal form C), in "C" it keeps those that are not ASCII as they are, and warns. So this thread is in
+// "C" while such an object lives, wherever the program is.
+class PlainLocale {
+ public:
+  PlainLocale() : before_(uselocale(Plain())) {}
+  ~PlainLocale() { uselocale(before_); }
+  PlainLocale(const PlainLocale&) = delete;
+  PlainLocale& operator=(const PlainLocale&) = delete;
+
+ private:
+  static locale_t Plain() {
+    static const locale_t plain = newlocale(LC_CTYPE_MASK, "C", nullptr);
+    return plain;
+  }
+
+  locale_t before_;
+};
+
+// Whether a header was read, but for that warning.
+bool HeaderIsRead(int result, archive* reader) {
+  if (result != ARCHIVE_WARN || archive_error_string(reader) == nullptr) return result == ARCHIVE_OK;
+  constexpr std::string_view kKept = "can't be converted from UTF-8 to current locale.";
+  const std::string_view warning = archive_error_string(reader);
+  return warning.size() >= kKept.size() && warning.substr(warning.size() - kKept.size()) == kKept;
+}
 
 // Why a member of this name is refused; empty if it is fine.
 std::optional<std::string> NameFault(std::string_view name, size_t max_bytes) {
@@ -244,6 +272,7 @@ absl::StatusOr<std::shared_ptr<const TarIndex>> TarIndex::Open(const std::string
 
 absl::Status TarIndex::ReadHeaders(const TarLimits& limits, DataPlace& place) {
   const std::string& path = path_;
+  const PlainLocale locale;
   std::unique_ptr<Descriptor> file;
   RETURN_IF_ERROR(OpenForReading(path, file, identity_));
   Scan scan{path, file->number(), static_cast<uint64_t>(identity_.st_size), limits, place};
@@ -268,7 +297,7 @@ absl::Status TarIndex::ReadHeaders(const TarLimits& limits, DataPlace& place) {
     scan.LookAt("", scan.next_header + kBlock);
     const int result = archive_read_next_header(reader.get(), &entry);
     if (result == ARCHIVE_EOF) break;
-    if (result != ARCHIVE_OK) {
+    if (!HeaderIsRead(result, reader.get())) {
       const char* reason = archive_error_string(reader.get());
       return DataError(absl::StrCat(path, ": header at offset ", scan.next_header, " (after member ",
                                     members_.empty() ? "none" : Quoted(members_.back().name),

@@ -37,15 +37,20 @@ absl::Status ExplainIfLegacy(const absl::Status& status, std::string_view start)
 template <size_t kSize>
 void Gather(const char* storage, const PickleTensor& tensor, HostTensor& target) {
   const int rank = static_cast<int>(tensor.shape.size());
+  // Along an extent of 1 nothing is stepped over, and any number may stand there.
+  std::vector<int64_t> stride = tensor.stride;
+  for (int d = 0; d < rank; ++d) {
+    if (tensor.shape[d] == 1) stride[d] = 0;
+  }
   std::vector<int64_t> index(tensor.shape.size(), 0);
   int64_t from = tensor.offset;
   char* to = reinterpret_cast<char*>(target.bytes());
   for (int64_t i = 0; i < target.size(); ++i, to += kSize) {
     std::memcpy(to, storage + from * static_cast<int64_t>(kSize), kSize);
     for (int d = rank - 1; d >= 0; --d) {
-      from += tensor.stride[d];
+      from += stride[d];
       if (++index[d] < tensor.shape[d]) break;
-      from -= tensor.stride[d] * tensor.shape[d];
+      from -= stride[d] * tensor.shape[d];
       index[d] = 0;
     }
   }
@@ -190,12 +195,13 @@ absl::StatusOr<std::map<std::string, HostTensor>> ReadTorchTensors(std::string_v
           key.kind() == PickleKind::kString ? absl::StrCat("under ", Quoted(key.string())) : absl::StrCat("entry ", i),
           " there is a ", std::string(Name(key.kind() == PickleKind::kString ? value.kind() : key.kind()))));
     }
-    ASSIGN_OR_RETURN(HostTensor tensor, file.Materialize(value.tensor()));
-    total += tensor.byte_size();
-    if (total > limits.max_tensor_bytes) {
+    const std::optional<uint64_t> size = CheckedByteSize(value.tensor().dtype, value.tensor().shape);
+    if (!size.has_value() || *size > limits.max_tensor_bytes - total) {
       return DataError(
           absl::StrCat(what, ": its tensors are larger than the limit of ", limits.max_tensor_bytes, " bytes"));
     }
+    total += *size;
+    ASSIGN_OR_RETURN(HostTensor tensor, file.Materialize(value.tensor()));
     tensors.emplace(key.string(), std::move(tensor));
   }
   return tensors;

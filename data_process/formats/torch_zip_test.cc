@@ -199,6 +199,13 @@ TEST(TorchZipTest, HostileArchives) {
   limits = {};
   limits.max_tensor_bytes = 7;
   ExpectDataError(OpenStatus(good, limits), {"limit of 7"});
+  // All tensors of a file together.
+  const std::string two =
+      *FormatTorchZip({{"a", HostTensor::Of<float>({1, 2}, {2})}, {"b", HostTensor::Of<float>({1}, {1})}});
+  limits.max_tensor_bytes = 11;
+  ExpectDataError(OpenStatus(two, limits), {"limit of 11"});
+  limits.max_tensor_bytes = 12;
+  EXPECT_TRUE(OpenStatus(two, limits).ok());
   limits = {};
   limits.pickle.max_bytes = 7;
   ExpectDataError(OpenStatus(good, limits), {"limit of 7"});

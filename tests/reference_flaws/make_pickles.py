@@ -1,4 +1,5 @@
-"""Writes a corpus of pickles that run code when Python loads them, as files that train --init_from takes.
+"""Writes a corpus of pickles that run code when Python loads them, as all files that may hold one: plain and zipped
+checkpoints as train --init_from takes them, tensors of torch.save (.pth), and NumPy's arrays of objects (.npy, .npz).
 
 Arguments: the folder to make, and the marker file that each of them tries to make. Every pickle is first loaded here,
 in a child process and with another marker, to see that it does run code: a payload that is none proves nothing.
@@ -82,13 +83,19 @@ def runs_code(bytes_, wanted):
     return os.path.exists(wanted)
 
 
-def zipped(bytes_):
+def zipped(members):
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("archive/data.pkl", bytes_)
-        archive.writestr("archive/byteorder", "little")
-        archive.writestr("archive/version", "3\n")
+        for name, bytes_ in members.items():
+            archive.writestr(name, bytes_)
     return stream.getvalue()
+
+
+def object_array(bytes_):
+    """What numpy.load(allow_pickle=True) unpickles: an array of one object."""
+    header = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
+    header += b" " * (117 - len(header)) + b"\n"
+    return b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes_
 
 
 for place in (marker, probe):
@@ -101,8 +108,10 @@ for name, bytes_ in all_pickles(marker):
     if name not in real:
         harmless.append(name)
         continue
-    with open(os.path.join(folder, name + ".plain.ckpt"), "wb") as file:
-        file.write(bytes_)
-    with open(os.path.join(folder, name + ".zip.ckpt"), "wb") as file:
-        file.write(zipped(bytes_))
+    torch = zipped({"archive/data.pkl": bytes_, "archive/byteorder": "little", "archive/version": "3\n"})
+    array = object_array(bytes_)
+    for extension, content in ((".plain.ckpt", bytes_), (".zip.ckpt", torch), (".pkl", bytes_), (".pth", torch),
+                               (".npy", array), (".npz", zipped({"a.npy": array}))):
+        with open(os.path.join(folder, name + extension), "wb") as file:
+            file.write(content)
 print(f"{len(real)} pickles run code in Python; these do not: {harmless}")

@@ -1,7 +1,7 @@
 """Writes the fixtures beside this file with the reference implementations of each format.
 
 Run by hand, in a scratch environment, when a fixture is added: python3 make_fixtures.py
-It needs torch, numpy, pillow, safetensors and omegaconf; nothing else in the project does. The values
+It needs torch, numpy, pillow, safetensors, omegaconf and imageio-ffmpeg; nothing else in the project does. The values
 follow simple rules that the tests state again in their own words.
 """
 import collections
@@ -9,8 +9,10 @@ import io
 import os
 import pathlib
 import struct
+import subprocess
 import tarfile
 
+import imageio_ffmpeg
 import numpy as np
 import omegaconf
 import safetensors.numpy
@@ -117,6 +119,81 @@ def png_files():
     palette.save("palette.png")
 
 
+def picture(height, width, time=0):
+    """Smooth colours with an edge, a fine texture and some noise."""
+    y, x = np.mgrid[0:height, 0:width]
+    rng = np.random.default_rng(time)
+    colour = np.stack([128 + 100 * np.sin(x / 9 + time), 40 + 3 * y, 220 - 2 * x], -1) + rng.normal(0, 3, (height, width, 3))
+    colour[height // 3 : height // 2, 4 + time : width // 2 + time] = (230, 20, 60)
+    colour[-6:, :, :] += 20 * ((x[-6:] + y[-6:]) % 2)[..., None]
+    return np.clip(colour, 0, 255).astype(np.uint8)
+
+
+def jpeg_files():
+    """Files by Pillow and, in jpeg_pixels.npz, what Pillow decodes of them."""
+    image = Image.fromarray(picture(53, 37))
+    image.save("default.jpg")
+    image.save("quality100.jpg", quality=100)
+    image.save("quality1.jpg", quality=1)
+    image.save("chroma_422.jpg", quality=90, subsampling="4:2:2")
+    image.save("chroma_444.jpg", quality=90, subsampling="4:4:4")
+    image.save("progressive.jpg", progressive=True, optimize=True)
+    image.save("restarts.jpg", restart_marker_blocks=2)
+    image.save("rgb_unconverted.jpg", keep_rgb=True)
+    image.convert("L").save("grey.jpg")
+    image.convert("L").save("grey_progressive.jpg", progressive=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    image.save("turned.jpg", exif=exif)
+    image.crop((0, 0, 1, 1)).save("one_pixel.jpg")
+    image.convert("CMYK").save("cmyk.jpg")
+    pixels = {}
+    for path in sorted(pathlib.Path(".").glob("*.jpg")):
+        if path.stem != "cmyk":
+            pixels[path.stem] = np.asarray(Image.open(path))
+    pixels["original"] = np.asarray(image)
+    np.savez_compressed("jpeg_pixels.npz", **pixels)
+
+
+def rgb_of(planes, height, width, full_range, red, blue):
+    """Y'CbCr 4:2:0 to RGB by the weights of red and blue, with the nearest chroma sample."""
+    y, u, v = np.split(planes.astype(np.float64), [height * width, height * width * 5 // 4])
+    y = y.reshape(height, width)
+    u, v = (c.reshape(height // 2, width // 2).repeat(2, 0).repeat(2, 1) - 128 for c in (u, v))
+    if full_range:
+        u, v = u / 255, v / 255
+        y = y / 255
+    else:
+        u, v = u / 224, v / 224
+        y = (y - 16) / 219
+    r, b = y + 2 * (1 - red) * v, y + 2 * (1 - blue) * u
+    g = (y - red * r - blue * b) / (1 - red - blue)
+    return np.clip(np.round(255 * np.stack([r, g, b], -1)), 0, 255).astype(np.uint8)
+
+
+def video_files():
+    """Files by the ffmpeg program and, in video_pixels.npz, the RGB of the planes that it decodes of them."""
+    reference = ["-preset", "veryslow", "-g", "250", "-bf", "3", "-sc_threshold", "60", "-qcomp", "0.5", "-psy-rd", "0.3:0",
+                 "-aq-mode", "2", "-aq-strength", "0.8", "-me_method", "umh", "-flags", "+cgop", "-movflags", "+faststart"]
+    x264 = ["-codec:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "23.5"] + reference
+    bt709 = ["-vf", "scale=out_color_matrix=bt709:out_range=pc", "-colorspace", "bt709", "-color_range", "pc"]
+    height, width = 32, 48
+    pixels = {}
+    for name, frames, codec in [("video.mp4", 16, x264), ("bt709_full_range.mp4", 3, bt709 + x264),
+                                ("mpeg4.avi", 5, ["-codec:v", "mpeg4", "-bf", "0", "-q:v", "3"]),
+                                ("vp8.mkv", 5, ["-codec:v", "libvpx", "-auto-alt-ref", "0", "-b:v", "200k"]),
+                                ("fragmented.mp4", 8, x264 + ["-g", "4", "-movflags", "frag_keyframe+empty_moov"])]:
+        raw = b"".join(picture(height, width, time).tobytes() for time in range(frames))
+        ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
+        subprocess.run(ffmpeg + ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "10", "-i", "-"] +
+                       codec + ["-threads", "1", "-fflags", "+bitexact", name], input=raw, check=True)
+        raw = subprocess.run(ffmpeg + ["-i", name, "-f", "rawvideo", "-"], check=True, capture_output=True).stdout
+        planes = np.frombuffer(raw, np.uint8).reshape(frames, height * width * 3 // 2)
+        weights = (True, 0.2126, 0.0722) if codec[:2] == bt709[:2] else (False, 0.299, 0.114)
+        pixels[name] = np.stack([rgb_of(frame, height, width, *weights) for frame in planes])
+    np.savez_compressed("video_pixels.npz", **pixels)
+
+
 def ply_files():
     header = """ply
 format {format} 1.0
@@ -176,6 +253,8 @@ if __name__ == "__main__":
     check_ours()
     npy_files()
     png_files()
+    jpeg_files()
+    video_files()
     ply_files()
     tar_files()
     safetensors_files()
