@@ -15,13 +15,12 @@ void ExpandCompatibility(LayeredConfig* config);
 // Reports:
 //   - not exactly one model;
 //   - a run name that cannot be a folder's;
-//   - crop corners that are not in order, whose distance is no whole number of voxels, or, for the voxel VAE,
-//     not the dense neck: 2 * neck_half_extent cells of voxel_size * 2^(poolings along that axis);
+//   - crop corners that are not in order, whose distance is no whole number of voxels;
 //   - start frames that leave no room for the offsets; scenes to be made that are too short for them;
+//   - the same camera twice, more images to draw than a sample has;
 //   - attributes without the pose or without exactly one point cloud, without what cars or maps need;
-//   - channels that the groups of the normalisation or latent_cut_ratio do not divide;
-//   - a global batch that per_gpu does not divide, a learning rate below its minimum, an annealing that ends
-//     before it begins.
+//   - a global batch that per_gpu does not divide, a learning rate below its minimum;
+//   - what the rules of the model say: voxel_vae_rules.h, voxel_diffusion_rules.h, gaussian_reconstruction_rules.h.
 // A rule whose fields could not be read is left out. The message of `config` must be an Experiment.
 void CheckExperimentRules(const LayeredConfig& config, Diagnostics* diagnostics);
 

@@ -118,6 +118,11 @@ absl::StatusOr<std::string> Explain(const ValidatedExperiment* experiment, std::
     }
     facts.push_back({"set by", experiment->OriginOf(path_text)});
   }
+  std::string keys;
+  for (int i = 0; i < field->options().ExtensionSize(reference_key); ++i) {
+    keys += (keys.empty() ? "" : ", ") + field->options().GetExtension(reference_key, i);
+  }
+  if (!keys.empty()) facts.push_back({"reference", "in the reference: " + keys});
   facts.push_back({"on resume", ResumeText(ResumeRule(resolved.fields))});
   for (const auto& [name, text] : facts) result += absl::StrCat("  ", Padded(name, 10), "  ", text, "\n");
   if (IsBlock(field)) {

@@ -34,6 +34,7 @@ TEST_F(ExplainTest, AField) {
             "  default     64\n"
             "  value       16\n"
             "  set by      configs/testdata/good.textproto:11\n"
+            "  reference   in the reference: network.unet.params.f_maps\n"
             "  on resume   FATAL: a run is not resumed with another value than it started with\n");
 }
 
@@ -54,6 +55,13 @@ TEST_F(ExplainTest, AListAnEnumAndAnAlternative) {
   EXPECT_THAT(Text("training.seed"), HasSubstr("set by      --set training.seed=3"));
   EXPECT_THAT(Text("validation.max_samples"), HasSubstr("on resume   WARN"));
   EXPECT_THAT(Text("training.max_steps"), HasSubstr("on resume   FREE"));
+}
+
+TEST_F(ExplainTest, WhatTheReferenceCallsIt) {
+  EXPECT_THAT(Text("voxel_vae.kl_weight"), HasSubstr("  reference   in the reference: kl_weight\n"));
+  EXPECT_THAT(Text("data.crop_min"),
+              HasSubstr("in the reference: train_kwargs.grid_crop_bbox_min, grid_crop_bbox_min\n"));
+  EXPECT_THAT(Text("training.seed"), Not(HasSubstr("in the reference")));
 }
 
 TEST_F(ExplainTest, ABlockIsATable) {

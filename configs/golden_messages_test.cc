@@ -79,7 +79,7 @@ TEST_P(GoldenMessagesTest, ReportIsExactlyThis) {
 
 INSTANTIATE_TEST_SUITE_P(Files, GoldenMessagesTest,
                          ::testing::Values("mistakes_form.golden", "mistakes_values.golden", "mistakes_rules.golden",
-                                           "mistakes_flags.golden"),
+                                           "mistakes_flags.golden", "mistakes_models.golden"),
                          [](const auto& info) { return info.param.substr(0, info.param.find('.')); });
 
 }  // namespace

@@ -1,29 +1,105 @@
 // Holds the recipes against the reference's resolved configs, key by key, and their twins against them.
+//
+// testdata/reference_values.tsv has what the reference's own code composes for its five configs. Each of its values
+// must be in the recipe of that name: in the field that names the key (reference_key), as kConverted says where the
+// two spell it differently, or nowhere for a reason that configs/reference_keys.h gives.
 #include <cstdlib>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/file_ops.h"
 #include "configs/canonical_text.h"
 #include "configs/field_path.h"
 #include "configs/loader.h"
+#include "configs/reference_keys.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 
 namespace cubist {
 namespace {
 
-constexpr char kVae[] = "configs/recipes/vae_64x64x64_height_down2_vs02_dense_residual.textproto";
-constexpr char kVaeTwin[] = "configs/quickstart/vae.textproto";
+using google::protobuf::FieldDescriptor;
+using nlohmann::json;
 
-constexpr char kAttributes[] =
-    "[\"pose\", \"pc_with_map_without_car_voxelsize_01\", \"intrinsic\", \"static_object_info\", "
-    "\"dynamic_object_info\", \"dynamic_object_points_canonical\", \"3d_road_edge_voxelsize_025\", "
-    "\"3d_road_line_voxelsize_025\", \"3d_road_surface_voxelsize_04\"]";
-constexpr char kTrainList[] = "\"waymo_split/official_train_w_dynamic_w_ego_motion_gt_30m_good_voxel.json\"";
-constexpr char kValidationList[] = "\"waymo_split/official_val_w_dynamic_w_ego_motion_gt_30m_good_voxel.json\"";
+// In the order of the table's columns.
+const std::vector<std::string>& Recipes() {
+  static const auto* const recipes = new std::vector<std::string>{
+      "vae_64x64x64_height_down2_vs02_dense_residual", "diffusion_64x64x64_dense_vs02_map_cond",
+      "gsm_vs02_res512_view1_voxel_branch_only_sky_panorama",
+      "gsm_vs02_res512_view1_pixel_branch_only_sky_mlp_modulator",
+      "gsm_vs02_res512_view1_dual_branch_sky_mlp_modulator"};
+  return *recipes;
+}
 
-// The value at `path` as it is printed.
+const std::vector<std::string>& Twins() {
+  static const auto* const twins =
+      new std::vector<std::string>{"vae", "diffusion", "reconstruction_3d", "reconstruction_2d", "reconstruction_dual"};
+  return *twins;
+}
+
+std::string RecipePath(const std::string& name) { return "configs/recipes/" + name + ".textproto"; }
+std::string TwinPath(const std::string& name) { return "configs/quickstart/" + name + ".textproto"; }
+
+// A value that ours spells in another way. A key that stands for several values has several lines.
+struct Converted {
+  std::string key;
+  std::string value;  // of the reference, as JSON
+  std::string path;
+  std::string ours;  // as we print it
+};
+
+const std::vector<Converted>& ConvertedValues() {
+  static const auto* const values = new std::vector<Converted>{
+      {"model", "\"autoencoder\"", "voxel_vae.num_semantic", "23"},  // the message is set
+      {"model", "\"diffusion\"", "voxel_diffusion.mse_weight", "1"},
+      {"model", "\"gsm\"", "gaussian_reconstruction.loss.render_weight", "1"},
+      {"optimizer", "\"Adam\"", "optimizer.amsgrad", "true"},  // which selects AdamW with AMSGrad
+      {"_wds_root_url", "\"data/\"", "data.data_root", "\"data\""},
+      {"train_kwargs.wds_root_url", "\"data/\"", "data.data_root", "\"data\""},
+      {"_fvdb_grid_type", "\"vs02\"", "data.voxel_size", "0.2"},
+      {"train_kwargs.fvdb_grid_type", "\"vs02\"", "data.voxel_size", "0.2"},
+      {"finest_voxel_size_goal", "\"vs02\"", "data.voxel_size", "0.2"},
+      {"train_kwargs.finest_voxel_size_goal", "\"vs02\"", "data.voxel_size", "0.2"},
+      {"_n_image_per_iter_sup", "null", "data.supervision_images_per_sample", "0"},
+      {"train_kwargs.n_image_per_iter_sup", "null", "data.supervision_images_per_sample", "0"},
+      {"map_types", "null", "data.map_types", "(not set)"},
+      {"train_kwargs.map_types", "null", "data.map_types", "(not set)"},
+      {"enable_anneal", "false", "voxel_vae.kl_anneal", "(not set)"},
+      {"remain_h", "true", "voxel_vae.pool_height_levels", "[2]"},  // the other levels keep the height
+      {"ema", "true", "ema.decay", "0.9999"},
+      {"use_classifier_free", "true", "voxel_diffusion.conditions.classifier_free_probability", "0.1"},
+      {"use_pos_embed", "true", "voxel_diffusion.conditions.positions", "CELL_INDEX"},
+      {"use_ddim", "true", "voxel_diffusion.sampler.kind", "DDIM"},
+      {"network.map_3d_cond_model.params.cube_bbox_size", "64", "voxel_diffusion.latent_size", "[64, 64, 64]"},
+      {"network.box_3d_cond_model.params.cube_bbox_size", "64", "voxel_diffusion.latent_size", "[64, 64, 64]"},
+      {"vae_config", "\"infinicube/voxelgen/configs/vae_64x64x64_height_down2_vs02_dense_residual.yaml\"",
+       "voxel_diffusion.vae.config", "\"configs/recipes/vae_64x64x64_height_down2_vs02_dense_residual.textproto\""},
+      {"use_ssim_loss", "true", "gaussian_reconstruction.loss.ssim_fraction", "0.2"},
+      {"encoder.conv_params.n_filter_list", "[3, 16, 32, 64]", "gaussian_reconstruction.convolution_encoder.channels",
+       "[16, 32, 64]"},
+      {"skybox_target", "\"panorama_full\"", "gaussian_reconstruction.sky_mlp_modulator", "(not set)"},
+      {"skybox_target", "\"mlp_modulator\"", "gaussian_reconstruction.sky_panorama", "(not set)"},
+      {"backbone.params.pretrain_3d_branch_ckpt", "\"\"", "gaussian_reconstruction.voxel_branch.checkpoint",
+       "(not set)"},
+      {"backbone.params.pretrain_2d_branch_ckpt", "\"\"", "gaussian_reconstruction.pixel_branch.checkpoint",
+       "(not set)"},
+  };
+  return *values;
+}
+
+// Keys with another value than the one that the reference's training reads.
+const std::set<std::string>& Overruled() {
+  static const auto* const keys = new std::set<std::string>{
+      "diffusion_64x64x64_dense_vs02_map_cond frame_end_num",  // by train_kwargs.frame_end_num
+  };
+  return *keys;
+}
+
 std::string ValueAt(const Experiment& experiment, const std::string& path) {
   const ResolvedPath resolved = ResolvePath(Experiment::descriptor(), path);
   if (!resolved.ok()) return resolved.error;
@@ -34,150 +110,6 @@ std::string ValueAt(const Experiment& experiment, const std::string& path) {
   return CanonicalFieldText(*message, resolved.fields.back());
 }
 
-struct CarriedKey {
-  std::string key;    // of the reference's resolved config
-  std::string path;   // of ours
-  std::string value;  // of the reference, as we print it
-};
-
-struct LeftOutKey {
-  std::string key;
-  std::string reason;
-};
-
-const std::vector<CarriedKey>& CarriedVaeKeys() {
-  static const auto* const keys = new std::vector<CarriedKey>{
-      // The experiment.
-      {"model", "voxel_vae.num_levels", "3"},      // "autoencoder": the oneof member voxel_vae is set
-      {"optimizer", "optimizer.amsgrad", "true"},  // "Adam" selects AdamW with AMSGrad
-      {"weight_decay", "optimizer.weight_decay", "0"},
-      {"grad_clip", "gradient.clip_value", "0.5"},
-      {"batch_size", "batch.per_gpu", "1"},
-      {"accumulate_grad_batches", "batch.accumulate", "8"},
-      {"learning_rate.init", "learning_rate.initial", "0.0001"},
-      {"learning_rate.decay_mult", "learning_rate.decay_factor", "0.7"},
-      {"learning_rate.decay_step", "learning_rate.decay_samples", "50000"},
-      {"learning_rate.clip", "learning_rate.minimum", "1e-06"},
-      // The data.
-      // "data/", which is the same folder.
-      {"_wds_root_url", "data.data_root", "\"data\""},
-      {"train_kwargs.wds_root_url", "data.data_root", "\"data\""},
-      {"_attr_subfolders", "data.attributes", kAttributes},
-      {"train_kwargs.attr_subfolders", "data.attributes", kAttributes},
-      {"train_kwargs.wds_scene_list_file", "data.train_clip_list", kTrainList},
-      {"val_kwargs.wds_scene_list_file", "data.validation_clip_list", kValidationList},
-      {"grid_crop_bbox_min", "data.crop_min", "[-25.6, -25.6, -6.4]"},
-      {"train_kwargs.grid_crop_bbox_min", "data.crop_min", "[-25.6, -25.6, -6.4]"},
-      {"grid_crop_bbox_max", "data.crop_max", "[25.6, 25.6, 19.2]"},
-      {"train_kwargs.grid_crop_bbox_max", "data.crop_max", "[25.6, 25.6, 19.2]"},
-      {"grid_crop_augment", "data.crop_jitter", "true"},
-      {"train_kwargs.grid_crop_augment", "data.crop_jitter", "true"},
-      {"grid_crop_augment_range", "data.crop_jitter_range", "[3.2, 3.2, 0.8]"},
-      {"train_kwargs.grid_crop_augment_range", "data.crop_jitter_range", "[3.2, 3.2, 0.8]"},
-      {"frame_start_num", "data.frame_start", "15"},
-      {"train_kwargs.frame_start_num", "data.frame_start", "15"},
-      {"frame_end_num", "data.frame_end", "155"},
-      {"train_kwargs.frame_end_num", "data.frame_end", "155"},
-      {"_input_frame_offsets", "data.input_frame_offsets", "[0]"},
-      {"train_kwargs.input_frame_offsets", "data.input_frame_offsets", "[0]"},
-      {"_sup_frame_offsets", "data.supervision_frame_offsets", "[0]"},
-      {"train_kwargs.sup_frame_offsets", "data.supervision_frame_offsets", "[0]"},
-      {"replace_all_car_with_cad", "data.replace_cars_with_cad", "true"},
-      {"train_kwargs.replace_all_car_with_cad", "data.replace_cars_with_cad", "true"},
-      {"map_types", "data.map_types", "(not set)"},  // null: no map layers in a batch
-      {"train_kwargs.map_types", "data.map_types", "(not set)"},
-      {"voxel_size", "data.voxel_size", "0.2"},
-      {"_fvdb_grid_type", "data.voxel_size", "0.2"},  // "vs02"
-      {"train_kwargs.fvdb_grid_type", "data.voxel_size", "0.2"},
-      {"finest_voxel_size_goal", "data.voxel_size", "0.2"},
-      {"train_kwargs.finest_voxel_size_goal", "data.voxel_size", "0.2"},
-      {"train_val_num_workers", "data.loader_threads", "16"},
-      // The network.
-      {"num_semantic", "voxel_vae.num_semantic", "23"},
-      {"dim_semantic", "voxel_vae.dim_semantic", "32"},
-      {"network.encoder.c_dim", "voxel_vae.encoder_channels", "32"},
-      {"network.unet.params.in_channels", "voxel_vae.encoder_channels", "32"},
-      {"network.unet.params.f_maps", "voxel_vae.base_channels", "64"},
-      {"network.unet.params.num_blocks", "voxel_vae.num_levels", "3"},
-      {"tree_depth", "voxel_vae.num_levels", "3"},
-      {"network.unet.params.pooling_level", "voxel_vae.pool_height_levels", "[2]"},
-      {"remain_h", "voxel_vae.pool_height_levels", "[2]"},  // true: other levels keep the height
-      {"network.unet.params.neck_bound", "voxel_vae.neck_half_extent", "[32, 32, 32]"},
-      {"cut_ratio", "voxel_vae.latent_cut_ratio", "32"},
-      // The losses.
-      {"supervision.structure_weight", "voxel_vae.structure_weight", "20"},
-      {"supervision.semantic_weight", "voxel_vae.semantic_weight", "20"},
-      {"kl_weight", "voxel_vae.kl_weight", "0.03"},
-      {"enable_anneal", "voxel_vae.kl_anneal", "(not set)"},
-      // Off, but what annealing would do without further words is the same; the values are the schema's defaults.
-      {"kl_weight_min", "voxel_vae.kl_anneal.weight_min", "1e-07"},
-      {"kl_weight_max", "voxel_vae.kl_anneal.weight_max", "0.03"},
-      {"anneal_star_iter", "voxel_vae.kl_anneal.start_step", "0"},
-      {"anneal_end_iter", "voxel_vae.kl_anneal.end_step", "70000"},
-  };
-  return *keys;
-}
-
-const std::vector<LeftOutKey>& LeftOutVaeKeys() {
-  const std::string no_mode = "one way of working; the recipe's value is what the code does";
-  const std::string not_read = "accepted and ignored by the reference";
-  const std::string views = "images and views, which the voxel VAE does not read";
-  const std::string test_set = "there is no third data set: its list is the validation list";
-  const std::string composition = "composition of the reference's YAML files; ours is include and reset";
-  static const auto* const keys = new std::vector<LeftOutKey>{
-      {"test_set_shuffle", test_set},
-      {"test_dataset", test_set},
-      {"test_num_workers", test_set},
-      {"test_kwargs.split", test_set},
-      {"test_kwargs.wds_scene_list_file", test_set},
-      {"test_kwargs.frame_end_num", test_set},
-      {"visualize", "an interactive window of the reference's"},
-      {"name", "the project's name at Weights & Biases; a run of ours is named after its recipe"},
-      {"use_fvdb_loader", no_mode},
-      {"train_dataset", "there is one kind of data set"},
-      {"val_dataset", "there is one kind of data set"},
-      {"train_kwargs.split", "follows from which of the two lists a clip is in"},
-      {"val_kwargs.split", "follows from which of the two lists a clip is in"},
-      {"val_kwargs.frame_end_num", "validation starts at data.validation_start_frame only"},
-      {"shuffle_buffer", "an epoch is a keyed permutation of all clips and start frames"},
-      {"train_kwargs.shuffle_buffer", "an epoch is a keyed permutation of all clips and start frames"},
-      {"exec", composition},
-      {"include", composition},
-      {"_dino_slect_ids", not_read},
-      {"_dino_data_root", not_read},
-      {"train_kwargs.dino_slect_ids", not_read},
-      {"train_kwargs.dino_data_root", not_read},
-      {"_add_high_res_grid", not_read},
-      {"train_kwargs.add_high_res_grid", not_read},
-      {"add_road_line_to_GT", not_read},
-      {"train_kwargs.add_road_line_to_GT", not_read},
-      {"resolution", not_read},
-      {"_input_slect_ids", views},
-      {"_sup_slect_ids", views},
-      {"train_kwargs.input_slect_ids", views},
-      {"train_kwargs.sup_slect_ids", views},
-      {"_n_image_per_iter_sup", views},
-      {"train_kwargs.n_image_per_iter_sup", views},
-      {"input_depth_type", views},
-      {"train_kwargs.input_depth_type", views},
-      {"use_hash_tree", "cannot go with levels that keep the height, and is off"},
-      {"use_input_normal", "off; the scenes have no normals"},
-      {"use_input_intensity", "off; the scenes have no intensities"},
-      {"use_input_semantic", no_mode},
-      {"normalize_kld", no_mode},
-      {"supervision.normal_weight", "0; the scenes have no normals"},
-      {"network.unet.target", "there is one network"},
-      {"network.unet.params.neck_dense_type", no_mode},
-      {"network.unet.params.num_res_blocks", no_mode},
-      {"network.unet.params.use_residual", no_mode},
-      {"network.unet.params.order", no_mode},
-      {"network.unet.params.is_add_dec", no_mode},
-      {"network.unet.params.use_attention", "off"},
-      {"network.unet.params.use_checkpoint", "off; a way of saving memory, not part of the model"},
-  };
-  return *keys;
-}
-
 ValidatedExperiment Load(const std::string& path) {
   const auto loaded = LoadExperiment(path);
   EXPECT_TRUE(loaded.ok()) << loaded.status().message();
@@ -185,37 +117,132 @@ ValidatedExperiment Load(const std::string& path) {
   return *loaded;
 }
 
-TEST(RecipeTest, VaeHasTheReferencesValues) {
-  const ValidatedExperiment vae = Load(kVae);
-  ASSERT_TRUE(vae.proto().has_voxel_vae());
-  for (const CarriedKey& key : CarriedVaeKeys()) {
-    EXPECT_EQ(ValueAt(vae.proto(), key.path), key.value) << key.key << " -> " << key.path;
+struct Table {
+  std::vector<std::map<std::string, std::string>> columns;  // key -> JSON
+};
+
+Table ReadTable() {
+  Table table;
+  const auto text = ReadWholeFile("configs/testdata/reference_values.tsv");
+  EXPECT_TRUE(text.ok()) << text.status();
+  if (!text.ok()) std::abort();
+  table.columns.resize(Recipes().size());
+  bool header = true;
+  for (const absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
+    if (line[0] == '#') continue;
+    const std::vector<std::string> cells = absl::StrSplit(line, '\t');
+    EXPECT_EQ(cells.size(), Recipes().size() + 1) << line;
+    for (size_t i = 0; !header && i + 1 < cells.size(); ++i) {
+      if (cells[i + 1] != "-") table.columns[i][cells[0]] = cells[i + 1];
+    }
+    header = false;
   }
+  return table;
 }
 
-TEST(RecipeTest, VaeKeysAreEitherCarriedOrLeftOutForAReason) {
-  std::set<std::string> keys;
-  for (const CarriedKey& key : CarriedVaeKeys()) EXPECT_TRUE(keys.insert(key.key).second) << key.key;
-  for (const LeftOutKey& key : LeftOutVaeKeys()) {
-    EXPECT_TRUE(keys.insert(key.key).second) << key.key;
-    EXPECT_FALSE(key.reason.empty()) << key.key;
+// The JSON value of the reference as ours prints the field.
+std::string Expected(const json& value, const FieldDescriptor* field) {
+  if (value.is_array()) {
+    std::string text;
+    for (const json& element : value) text += (text.empty() ? "" : ", ") + Expected(element, field);
+    return "[" + text + "]";
   }
-  // Of the resolved config with its data set's arguments, as the reference's own code composes it.
-  EXPECT_EQ(keys.size(), 110u);
+  if (field->enum_type() != nullptr) {
+    for (int i = 0; i < field->enum_type()->value_count(); ++i) {
+      const auto* candidate = field->enum_type()->value(i);
+      const bool same = value.is_string() ? ReferenceValue(*candidate) == value.get<std::string>()
+                                          : value.is_number_integer() && candidate->number() == value.get<int>();
+      if (same) return candidate->name();
+    }
+    return "no value of " + field->enum_type()->name();
+  }
+  return value.is_number() ? ShortestNumber(value.get<double>()) : value.dump();
 }
 
-TEST(RecipeTest, VaeHasWhatTheReferencesCodeAndCommandLineAdd) {
-  const ValidatedExperiment vae = Load(kVae);
-  const std::map<std::string, std::string> values = {
-      {"name", "\"vae_64x64x64_height_down2_vs02_dense_residual\""},
+// Scene lists are found from assets_root.
+std::string WithoutAssets(const std::string& value) {
+  const size_t at = value.find("infinicube/assets/");
+  return at == std::string::npos ? value : value.substr(0, at) + value.substr(at + 18);
+}
+
+class RecipeTest : public ::testing::TestWithParam<size_t> {};
+
+TEST_P(RecipeTest, HasTheReferencesValues) {
+  const std::string& name = Recipes()[GetParam()];
+  const ValidatedExperiment recipe = Load(RecipePath(name));
+  const Experiment& experiment = recipe.proto();
+  EXPECT_EQ(experiment.name(), name);
+  const std::set<std::string> parts = ActiveParts(experiment);
+  const std::map<std::string, std::string> table = ReadTable().columns[GetParam()];
+  std::map<std::string, ReferenceField> fields;
+  for (const ReferenceField& field : ReferenceFields(experiment.task_case())) {
+    for (const std::string& key : field.keys) fields.emplace(key, field);
+  }
+  int carried = 0, left_out = 0;
+  for (const auto& [key, text] : table) {
+    SCOPED_TRACE(absl::StrCat(key, " = ", text));
+    // Validation reads what training does.
+    const std::string train_key =
+        absl::StartsWith(key, "val_kwargs.") ? absl::StrCat("train_kwargs.", key.substr(11)) : "";
+    bool converted = false, fits = false;
+    for (const Converted& value : ConvertedValues()) {
+      if (value.key != key || value.value != text) continue;
+      converted = true;
+      EXPECT_EQ(ValueAt(experiment, value.path), value.ours) << value.path;
+    }
+    if (converted) {
+      ++carried;
+      continue;
+    }
+    if (key == "backbone.params.use_3d" || key == "backbone.params.use_2d") {
+      const auto without =
+          key == "backbone.params.use_3d" ? GaussianReconstruction::PIXEL : GaussianReconstruction::VOXEL;
+      EXPECT_EQ(experiment.gaussian_reconstruction().branch() != without, text == "true");
+      ++carried;
+      continue;
+    }
+    if (const LeftOutKey* reason = FindLeftOutKey(key, parts); reason != nullptr) {
+      ++left_out;
+      EXPECT_STRNE(reason->reason, "");
+      if (reason->kind == LeftOutKind::kFixed && json::accept(reason->value)) {
+        fits = json::parse(reason->value) == json::parse(text);
+        EXPECT_TRUE(fits) << "fixed to " << reason->value;
+      }
+      continue;
+    }
+    const auto field = fields.find(key);
+    if (field == fields.end()) {
+      const auto train = table.find(train_key);
+      EXPECT_TRUE(train != table.end() && train->second == text) << "neither carried nor left out for a reason";
+      ++left_out;
+      continue;
+    }
+    ++carried;
+    // Views are of images, which only one model reads.
+    if (absl::StrContains(field->second.path, "_views") && !experiment.has_gaussian_reconstruction()) continue;
+    const std::string expected = Expected(json::parse(WithoutAssets(text)), field->second.field);
+    if (Overruled().count(absl::StrCat(name, " ", key)) > 0) {
+      EXPECT_NE(ValueAt(experiment, field->second.path), expected);
+    } else {
+      EXPECT_EQ(ValueAt(experiment, field->second.path), expected) << field->second.path;
+    }
+  }
+  RecordProperty("carried", carried);
+  RecordProperty("left_out", left_out);
+  EXPECT_GT(carried, 60);
+  EXPECT_EQ(carried + left_out, static_cast<int>(table.size()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Recipes, RecipeTest, ::testing::Range<size_t>(0, 5),
+                         [](const auto& info) { return Twins()[info.param]; });
+
+// What the reference's code and command line add to its configs.
+TEST(RecipeValuesTest, HaveWhatTheReferencesCodeAndCommandLineAdd) {
+  const std::map<std::string, std::string> of_all = {
       {"optimizer.beta1", "0.9"},
       {"optimizer.beta2", "0.999"},
       {"optimizer.epsilon", "1e-08"},
-      {"learning_rate.samples_per_step", "8"},  // batch_size * accumulate_grad_batches, whatever the world size
       {"data.validation_start_frame", "50"},
-      {"voxel_vae.norm_groups", "8"},
-      {"voxel_vae.adaptive_structure_weight", "false"},
-      {"ema.decay", "0"},  // only the diffusion model has one
       {"training.seed", "0"},
       {"training.precision", "BF16"},
       {"training.max_steps", "(not set)"},
@@ -223,41 +250,110 @@ TEST(RecipeTest, VaeHasWhatTheReferencesCodeAndCommandLineAdd) {
       {"checkpoints.interval_steps", "50"},
       {"checkpoints.keep_last", "2"},
       {"logging.interval_steps", "20"},
+      {"logging.picture_interval_steps", "500"},
       {"logging.logger_type", "WANDB"},
       {"compat", "CORRECT"},
   };
-  for (const auto& [path, value] : values) EXPECT_EQ(ValueAt(vae.proto(), path), value) << path;
+  // The VAE and the reconstruction: batch_size * accumulate_grad_batches, whatever the world size.
+  const std::vector<std::map<std::string, std::string>> of_each = {
+      {{"learning_rate.samples_per_step", "8"},
+       {"ema.decay", "0"},
+       {"voxel_vae.norm_groups", "8"},
+       {"voxel_vae.adaptive_structure_weight", "false"}},
+      {{"learning_rate.samples_per_step", "1"},
+       {"voxel_diffusion.latent_channels", "8"},
+       {"voxel_diffusion.unet.norm_groups", "32"},
+       {"voxel_diffusion.conditions.box_occupancy", "false"},
+       {"voxel_diffusion.noise_schedule.zero_terminal_snr", "false"},
+       {"voxel_diffusion.sampler.eta", "1"},
+       {"voxel_diffusion.sampler.guidance_scale", "1"}},
+      {{"learning_rate.samples_per_step", "4"},
+       {"ema.decay", "0"},
+       {"gaussian_reconstruction.voxel_branch.norm_groups", "8"},
+       {"gaussian_reconstruction.voxel_branch.drop_invisible", "false"},
+       {"gaussian_reconstruction.renderer.near", "0.01"},
+       {"gaussian_reconstruction.renderer.far", "10000000000"},
+       {"gaussian_reconstruction.renderer.blur", "0.3"},
+       {"gaussian_reconstruction.renderer.max_alpha", "0.999"}},
+      {{"learning_rate.samples_per_step", "4"},
+       {"gaussian_reconstruction.sky_mlp_modulator.min_sky_fraction", "0.75"},
+       {"gaussian_reconstruction.sky_mlp_modulator.dropout", "0.1"}},
+      {{"learning_rate.samples_per_step", "4"}},
+  };
+  for (size_t i = 0; i < Recipes().size(); ++i) {
+    const ValidatedExperiment recipe = Load(RecipePath(Recipes()[i]));
+    for (const auto& [path, value] : of_all) EXPECT_EQ(ValueAt(recipe.proto(), path), value) << Recipes()[i] << path;
+    for (const auto& [path, value] : of_each[i])
+      EXPECT_EQ(ValueAt(recipe.proto(), path), value) << Recipes()[i] << path;
+  }
 }
 
-TEST(RecipeTest, VaeDecaysWhereTheReferenceDoes) {
+TEST(RecipeValuesTest, VaeDecaysWhereTheReferenceDoes) {
   // The reference's table: the first decay after 6250 steps.
-  const LearningRate rate = Load(kVae).proto().learning_rate();
+  const LearningRate rate = Load(RecipePath(Recipes()[0])).proto().learning_rate();
   EXPECT_EQ(rate.decay_samples() % rate.samples_per_step(), 0);
   EXPECT_EQ(rate.decay_samples() / rate.samples_per_step(), 6250);
 }
 
-TEST(RecipeTest, TwinIsTheSameModelMadeSmall) {
-  const ValidatedExperiment twin = Load(kVaeTwin), recipe = Load(kVae);
+class TwinTest : public ::testing::TestWithParam<size_t> {};
+
+TEST_P(TwinTest, IsTheSameModelMadeSmall) {
+  const ValidatedExperiment twin = Load(TwinPath(Twins()[GetParam()])),
+                            recipe = Load(RecipePath(Recipes()[GetParam()]));
+  EXPECT_EQ(twin.proto().task_case(), recipe.proto().task_case());
+  EXPECT_EQ(ActiveParts(twin.proto()), ActiveParts(recipe.proto()));
+  EXPECT_EQ(twin.proto().name(), "quickstart_" + Twins()[GetParam()]);
   const std::map<std::string, std::string> values = {
-      {"name", "\"quickstart_vae\""},        {"data.data_root", "\"data/quickstart\""},
-      {"data.train_clip_list", "(not set)"}, {"data.validation_clip_list", "(not set)"},
+      {"data.train_clip_list", "(not set)"},
+      {"data.validation_clip_list", "(not set)"},
       {"training.precision", "FP32"},  // what a CPU has
       {"logging.logger_type", "NONE"},
   };
   for (const auto& [path, value] : values) EXPECT_EQ(ValueAt(twin.proto(), path), value) << path;
+  EXPECT_TRUE(absl::StartsWith(twin.proto().data().data_root(), "data/quickstart"));
   EXPECT_TRUE(twin.proto().data().has_synthesize());
+  EXPECT_LE(twin.proto().data().synthesize().clips() * twin.proto().data().synthesize().frames(), 480);
   EXPECT_TRUE(twin.proto().training().has_max_steps());
+  EXPECT_LE(twin.proto().training().max_steps(), 400);
+  for (const char* path : {"data.attributes", "data.replace_cars_with_cad", "data.map_types", "data.input_views",
+                           "data.supervision_views", "optimizer", "gradient", "compat"}) {
+    EXPECT_EQ(ValueAt(twin.proto(), path), ValueAt(recipe.proto(), path)) << path;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Twins, TwinTest, ::testing::Range<size_t>(0, 5),
+                         [](const auto& info) { return Twins()[info.param]; });
+
+TEST(TwinValuesTest, VaeIsTheSameNetworkMadeNarrow) {
+  const ValidatedExperiment twin = Load(TwinPath("vae")), recipe = Load(RecipePath(Recipes()[0]));
   // It decays as the recipe does, within the steps that it has.
   const LearningRate& rate = twin.proto().learning_rate();
   EXPECT_EQ(rate.samples_per_step(), twin.proto().batch().per_gpu() * twin.proto().batch().accumulate());
   EXPECT_LT(rate.decay_samples() / rate.samples_per_step(), twin.proto().training().max_steps());
-  for (const char* path :
-       {"data.attributes", "data.replace_cars_with_cad", "data.input_frame_offsets", "data.supervision_frame_offsets",
-        "voxel_vae.num_levels", "voxel_vae.pool_height_levels", "voxel_vae.num_semantic", "voxel_vae.norm_groups",
-        "voxel_vae.structure_weight", "voxel_vae.semantic_weight", "optimizer", "gradient", "compat"}) {
+  for (const char* path : {"data.input_frame_offsets", "data.supervision_frame_offsets", "voxel_vae.num_levels",
+                           "voxel_vae.pool_height_levels", "voxel_vae.num_semantic", "voxel_vae.norm_groups",
+                           "voxel_vae.structure_weight", "voxel_vae.semantic_weight"}) {
     EXPECT_EQ(ValueAt(twin.proto(), path), ValueAt(recipe.proto(), path)) << path;
   }
   EXPECT_LT(twin.proto().voxel_vae().base_channels(), recipe.proto().voxel_vae().base_channels());
+}
+
+TEST(TwinValuesTest, DiffusionIsOfTheLatentsOfTheVaesTwin) {
+  for (const bool small : {true, false}) {
+    const Experiment diffusion = Load(small ? TwinPath("diffusion") : RecipePath(Recipes()[1])).proto();
+    const std::string vae_path = diffusion.voxel_diffusion().vae().config();
+    EXPECT_EQ(vae_path, small ? TwinPath("vae") : RecipePath(Recipes()[0]));
+    const Experiment vae = Load(vae_path).proto();
+    for (const char* path : {"data.voxel_size", "data.crop_min", "data.crop_max", "data.attributes"}) {
+      EXPECT_EQ(ValueAt(diffusion, path), ValueAt(vae, path)) << path;
+    }
+    const VoxelVae& network = vae.voxel_vae();
+    EXPECT_EQ(diffusion.voxel_diffusion().latent_channels(),
+              (network.base_channels() << (network.num_levels() - 1)) / network.latent_cut_ratio());
+    for (int axis = 0; axis < 3; ++axis) {
+      EXPECT_EQ(diffusion.voxel_diffusion().latent_size(axis), 2 * network.neck_half_extent(axis));
+    }
+  }
 }
 
 }  // namespace

@@ -1,0 +1,37 @@
+// A composed config of the reference as an Experiment of ours.
+#ifndef CUBIST_TOOLS_REFERENCE_CONFIG_EXPERIMENT_IMPORT_H_
+#define CUBIST_TOOLS_REFERENCE_CONFIG_EXPERIMENT_IMPORT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "configs/proto/experiment.pb.h"
+#include "tools/reference_config/yaml_value.h"
+
+namespace cubist {
+
+// A key that no field carries.
+struct Leftover {
+  std::string key;
+  std::string value;  // as JSON
+  YamlPlace place;
+  bool has_effect = true;  // what the reference computes depends on it, and ours computes something else
+  std::string reason;
+};
+
+struct ImportedExperiment {
+  Experiment experiment;             // only what differs from the schema's defaults
+  std::vector<Leftover> leftovers;   // in the order of the config
+  std::vector<std::string> remarks;  // values that the reference has elsewhere than in its config
+};
+
+// Fields name their keys themselves (reference_key in configs/proto/field_options.proto); what the two spell
+// differently is listed at the top of experiment_import.cc, and keys without a field in configs/reference_keys.h.
+// `name` becomes the name of the run.
+// Errors: ConfigErrors with file, line and column: no model that there is, a value of another type than its field's.
+absl::StatusOr<ImportedExperiment> ImportExperiment(const YamlValue& config, const std::string& name);
+
+}  // namespace cubist
+
+#endif  // CUBIST_TOOLS_REFERENCE_CONFIG_EXPERIMENT_IMPORT_H_
