@@ -8,6 +8,7 @@
 #include "base/command_line.h"
 #include "base/status.h"
 #include "configs/explain.h"
+#include "tools/tasks/built_models.h"
 #include "tools/training/launch/run_preparation.h"
 #include "tools/training/launch/train_flags.h"
 #include "tools/training/launch/worker_location.h"
@@ -31,6 +32,7 @@ absl::StatusOr<int> Inform(const TrainFlags& flags, const ValidatedExperiment* e
 // Runs the workers and returns the exit code.
 absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& experiment,
                           const absl::StatusOr<std::string>& worker) {
+  if (!flags.dry_run) RETURN_IF_ERROR(CheckModelIsBuilt(experiment.proto()));
   ASSIGN_OR_RETURN(const std::string device, ChooseDevice(flags, experiment));
   ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
   RETURN_IF_ERROR(worker.status());

@@ -59,8 +59,8 @@ absl::StatusOr<MemberBytes> ReadMember(const TarIndex& tar, const TarMember& mem
   return MemberBytes{std::move(bytes), tar.path() + ": member '" + member.name + "'", std::move(place)};
 }
 
-ClipArchive::ClipArchive(std::string data_root, size_t max_indices)
-    : data_root_(std::move(data_root)), capacity_(std::max<size_t>(1, max_indices)) {}
+ClipArchive::ClipArchive(std::string data_root, size_t max_indices, const TarLimits& limits)
+    : data_root_(std::move(data_root)), capacity_(std::max<size_t>(1, max_indices)), limits_(limits) {}
 
 absl::StatusOr<ClipArchive::Tar> ClipArchive::Open(const std::string& path) {
   {
@@ -72,7 +72,7 @@ absl::StatusOr<ClipArchive::Tar> ClipArchive::Open(const std::string& path) {
   }
   // Indexing reads a whole tar's headers, so it happens without the lock; two threads may do it for the
   // same tar, and the second one's index is dropped.
-  ASSIGN_OR_RETURN(Tar tar, TarIndex::Open(path));
+  ASSIGN_OR_RETURN(Tar tar, TarIndex::Open(path, limits_));
   std::lock_guard<std::mutex> lock(mutex_);
   if (auto found = by_path_.find(path); found != by_path_.end()) return found->second->second;
   recent_.emplace_front(path, tar);

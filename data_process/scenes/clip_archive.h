@@ -41,7 +41,7 @@ auto UseMember(const absl::StatusOr<MemberBytes>& member, const Consume& consume
 class ClipArchive {
  public:
   // At most `max_indices` indices are kept; the least recently used goes first.
-  ClipArchive(std::string data_root, size_t max_indices);
+  ClipArchive(std::string data_root, size_t max_indices, const TarLimits& limits = {});
 
   // The member "<clip>.<suffix>" of the attribute's tar. Where no member has exactly that name, upper
   // and lower case count as equal, because the reference reads keys back in lower case.
@@ -67,6 +67,7 @@ class ClipArchive {
 
   const std::string data_root_;
   const size_t capacity_;
+  const TarLimits limits_;
   mutable std::mutex mutex_;
   std::list<std::pair<std::string, Tar>> recent_;  // path and index, newest first
   std::unordered_map<std::string, std::list<std::pair<std::string, Tar>>::iterator> by_path_;

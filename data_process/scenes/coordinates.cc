@@ -63,15 +63,6 @@ Matrix4 InverseTransform(const Matrix4& transform) {
   return inverse;
 }
 
-Vector3 Apply(const Matrix4& transform, const Vector3& point) {
-  Vector3 result;
-  for (int row = 0; row < 3; ++row) {
-    const double* r = &transform[row * 4];
-    result[row] = r[0] * point[0] + r[1] * point[1] + r[2] * point[2] + r[3];
-  }
-  return result;
-}
-
 Matrix4 OpenCvToFlu(const Matrix4& pose) {
   return FromColumns(Column(pose, 2), Negative(Column(pose, 0)), Negative(Column(pose, 1)), Column(pose, 3));
 }
@@ -93,18 +84,6 @@ Matrix4 GridToWorld(const Matrix4& camera_to_world, const Vector3& crop_centre, 
   const Vector3 origin = Apply(grid, crop_centre);
   for (int row = 0; row < 3; ++row) grid[row * 4 + 3] = origin[row] + world_shift[row];
   return grid;
-}
-
-bool StrictlyInside(const std::array<float, 3>& point, const Vector3& half_extent) {
-  for (int axis = 0; axis < 3; ++axis) {
-    if (!(std::fabs(point[axis]) < static_cast<float>(half_extent[axis]))) return false;  // also false for NaN
-  }
-  return true;
-}
-
-std::array<float, 3> ApplyToFloat(const Matrix4& transform, const Vector3& point) {
-  const Vector3 result = Apply(transform, point);
-  return {static_cast<float>(result[0]), static_cast<float>(result[1]), static_cast<float>(result[2])};
 }
 
 absl::StatusOr<Matrix4> MatrixFrom(const HostTensor& tensor, std::string_view what) {

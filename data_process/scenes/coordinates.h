@@ -7,6 +7,7 @@
 #define CUBIST_DATA_PROCESS_SCENES_COORDINATES_H_
 
 #include <array>
+#include <cmath>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -25,7 +26,14 @@ Matrix4 Multiply(const Matrix4& a, const Matrix4& b);
 // The inverse of a transform whose last row is (0, 0, 0, 1): exact for rotations and for any other
 // invertible upper-left 3x3, so that a pose's rounding does not turn into a shear.
 Matrix4 InverseTransform(const Matrix4& transform);
-Vector3 Apply(const Matrix4& transform, const Vector3& point);
+inline Vector3 Apply(const Matrix4& transform, const Vector3& point) {
+  Vector3 result;
+  for (int row = 0; row < 3; ++row) {
+    const double* r = &transform[row * 4];
+    result[row] = r[0] * point[0] + r[1] * point[1] + r[2] * point[2] + r[3];
+  }
+  return result;
+}
 
 // Columns (c0, c1, c2, t) of a camera-to-world pose become (c2, -c0, -c1, t); and back, (-c1, -c2, c0, t).
 Matrix4 OpenCvToFlu(const Matrix4& camera_to_world);
@@ -41,10 +49,18 @@ Vector3 CropHalfExtent(const Vector3& crop_min, const Vector3& crop_max);
 Matrix4 GridToWorld(const Matrix4& camera_to_world, const Vector3& crop_centre, const Vector3& world_shift);
 
 // Whether a float point lies strictly inside -half_extent to +half_extent, both rounded to float.
-bool StrictlyInside(const std::array<float, 3>& point, const Vector3& half_extent);
+inline bool StrictlyInside(const std::array<float, 3>& point, const Vector3& half_extent) {
+  for (int axis = 0; axis < 3; ++axis) {
+    if (!(std::fabs(point[axis]) < static_cast<float>(half_extent[axis]))) return false;  // also false for NaN
+  }
+  return true;
+}
 
 // transform * point in double, rounded once.
-std::array<float, 3> ApplyToFloat(const Matrix4& transform, const Vector3& point);
+inline std::array<float, 3> ApplyToFloat(const Matrix4& transform, const Vector3& point) {
+  const Vector3 result = Apply(transform, point);
+  return {static_cast<float>(result[0]), static_cast<float>(result[1]), static_cast<float>(result[2])};
+}
 
 // A float32 or float64 [4,4] array as a matrix. DataError, with `what` in front, when dtype or shape differ,
 // a value is not finite, or the last row is not (0, 0, 0, 1).

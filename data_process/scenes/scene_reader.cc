@@ -16,6 +16,7 @@
 #include "data_process/formats/npy.h"
 #include "data_process/formats/npz.h"
 #include "data_process/formats/torch_zip.h"
+#include "data_process/scenes/camera_images.h"
 #include "data_process/scenes/car_mesh.h"
 #include "data_process/scenes/clip_archive.h"
 #include "data_process/scenes/coordinates.h"
@@ -26,7 +27,6 @@ namespace cubist {
 namespace {
 
 constexpr char kPose[] = "pose";
-constexpr char kIntrinsic[] = "intrinsic";
 constexpr char kStaticObjects[] = "static_object_info";
 constexpr char kDynamicObjects[] = "dynamic_object_info";
 constexpr char kDynamicPoints[] = "dynamic_object_points_canonical";
@@ -37,7 +37,6 @@ constexpr size_t kMaxIndices = 4096;
 // Which of data.attributes plays which part; empty where none does.
 struct Attributes {
   std::string cloud;
-  bool intrinsic = false;
   bool static_objects = false;
   bool dynamic_objects = false;
   bool dynamic_points = false;
@@ -66,7 +65,6 @@ absl::StatusOr<Attributes> ResolveAttributes(const Data& data) {
     return ConfigError(
         "data.attributes names no point cloud: add 'pc_voxelsize_01' or 'pc_with_map_without_car_voxelsize_01'");
   }
-  attributes.intrinsic = has(kIntrinsic);
   attributes.static_objects = has(kStaticObjects);
   attributes.dynamic_objects = has(kDynamicObjects);
   attributes.dynamic_points = has(kDynamicPoints) && !data.replace_cars_with_cad();
@@ -149,18 +147,21 @@ absl::Status CheckFinite(const HostTensor& rows, const std::string& what) {
   return DataError(what + ": row " + std::to_string(bad) + " is not finite");
 }
 
-// Class ids of `tensor`, which has `count` elements of any integer dtype, as bytes.
+// Class ids of `tensor`, of any integer dtype, as bytes.
 absl::StatusOr<std::vector<uint8_t>> ClassIds(const HostTensor& tensor, const std::string& what) {
-  const HostTensor wide = tensor.Cast(DType::kInt64);
+  const HostTensor wide = tensor.dtype() == DType::kUInt8 ? tensor : tensor.Cast(DType::kInt64);
   std::vector<uint8_t> ids(static_cast<size_t>(wide.size()));
-  for (int64_t i = 0; i < wide.size(); ++i) {
-    const int64_t id = wide.data<int64_t>()[i];
-    if (id < 0 || id >= kSemanticClassCount) {
-      return DataError(what + ": element " + std::to_string(i) + " is class " + std::to_string(id) +
-                       "; classes go from 0 to " + std::to_string(kSemanticClassCount - 1));
+  const auto copy = [&](const auto* values) -> absl::Status {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (values[i] < 0 || values[i] >= kSemanticClassCount) {
+        return DataError(what + ": element " + std::to_string(i) + " is class " + std::to_string(values[i]) +
+                         "; classes go from 0 to " + std::to_string(kSemanticClassCount - 1));
+      }
+      ids[i] = static_cast<uint8_t>(values[i]);
     }
-    ids[static_cast<size_t>(i)] = static_cast<uint8_t>(id);
-  }
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(wide.dtype() == DType::kUInt8 ? copy(wide.data<uint8_t>()) : copy(wide.data<int64_t>()));
   return ids;
 }
 
@@ -179,21 +180,25 @@ absl::StatusOr<HostTensor> TakeTensor(const std::map<std::string, HostTensor>& t
 class FolderSceneReader : public SceneReader {
  public:
   FolderSceneReader(const Data& data, uint32_t seed, Attributes attributes, const Vector3& crop_min,
-                    const Vector3& crop_max, const Vector3& jitter_range, std::optional<TriangleMesh> car)
+                    const Vector3& crop_max, const Vector3& jitter_range, std::optional<TriangleMesh> car,
+                    CameraImageReader images)
       : seed_(seed),
         attributes_(std::move(attributes)),
         crop_centre_(CropCentre(crop_min, crop_max)),
         half_extent_(CropHalfExtent(crop_min, crop_max)),
         jitter_range_(jitter_range),
         first_input_offset_(data.input_frame_offsets_size() > 0 ? data.input_frame_offsets(0) : 0),
+        max_array_bytes_(static_cast<uint64_t>(data.limits().max_array_bytes())),
         car_(std::move(car)),
-        archive_(data.data_root(), kMaxIndices) {}
+        images_(std::move(images)),
+        archive_(data.data_root(), kMaxIndices, LimitsOf(data)) {}
 
   absl::StatusOr<SceneSample> Read(const std::string& clip, int64_t start_frame, uint64_t draw,
                                    bool training) const override {
     const int64_t frame = start_frame + first_input_offset_;
     ASSIGN_OR_RETURN(const Matrix4 camera_to_world,
-                     UseMember(archive_.ReadFrame(kPose, clip, frame, "pose.front.npy"), CameraPose));
+                     UseMember(archive_.ReadFrame(kPose, clip, frame, "pose.front.npy"),
+                               [&](const MemberBytes& member) { return CameraPose(member); }));
     const Matrix4 grid_to_world = GridToWorld(camera_to_world, crop_centre_, WorldShift(draw, training));
     const Matrix4 world_to_grid = InverseTransform(grid_to_world);
 
@@ -209,11 +214,6 @@ class FolderSceneReader : public SceneReader {
     sample.draw = draw;
     sample.grid_to_world = ToTensor(grid_to_world);
     sample.half_extent = ToTensor(half_extent_);
-    if (attributes_.intrinsic) {
-      ASSIGN_OR_RETURN(sample.intrinsic, UseMember(archive_.Read(kIntrinsic, clip, "intrinsic.front.npy"), Intrinsic));
-    } else {
-      sample.intrinsic = HostTensor(DType::kFloat64, {0});
-    }
 
     Cloud cloud;
     DataPlace cloud_place;
@@ -248,23 +248,26 @@ class FolderSceneReader : public SceneReader {
                        UseMember(archive_.Read(attribute, clip, type + ".npy"),
                                  [&](const MemberBytes& member) { return MapLayer(member, world_to_grid); }));
     }
+    if (images_.reads_images()) {
+      ASSIGN_OR_RETURN(CameraImageReader::Images images,
+                       images_.Read(archive_, clip, start_frame, draw, world_to_grid));
+      sample.input = std::move(images.input);
+      sample.supervision = std::move(images.supervision);
+    }
     return sample;
   }
 
  private:
-  static absl::StatusOr<Matrix4> CameraPose(const MemberBytes& member) {
-    ASSIGN_OR_RETURN(const HostTensor pose, ParseNpy(member.bytes, member.what));
-    return PoseFrom(pose, member.what);
+  static TarLimits LimitsOf(const Data& data) {
+    TarLimits limits;
+    limits.max_member_bytes = static_cast<uint64_t>(data.limits().max_member_bytes());
+    return limits;
   }
+  NpyLimits npy_limits() const { return {max_array_bytes_}; }
 
-  static absl::StatusOr<HostTensor> Intrinsic(const MemberBytes& member) {
-    ASSIGN_OR_RETURN(HostTensor intrinsic, ParseNpy(member.bytes, member.what));
-    const bool fits = intrinsic.dtype() == DType::kFloat64 && intrinsic.shape() == std::vector<int64_t>{6};
-    if (!fits || !(intrinsic.data<double>()[0] > 0) || !(intrinsic.data<double>()[1] > 0)) {
-      return DataError(member.what + ": intrinsics must be float64[6] with positive focal lengths, found " +
-                       intrinsic.Describe());
-    }
-    return intrinsic;
+  absl::StatusOr<Matrix4> CameraPose(const MemberBytes& member) const {
+    ASSIGN_OR_RETURN(const HostTensor pose, ParseNpy(member.bytes, member.what, npy_limits()));
+    return PoseFrom(pose, member.what);
   }
 
   // Uniform in plus and minus the range on each of the world's axes; zero outside of training.
@@ -288,7 +291,9 @@ class FolderSceneReader : public SceneReader {
   // The clip's cloud, cropped, without vehicles where a mesh replaces them.
   absl::Status AddStaticPoints(const MemberBytes& member, const Matrix4& world_to_grid, Cloud* cloud) const {
     const std::string& what = member.what;
-    ASSIGN_OR_RETURN(const auto tensors, ReadTorchTensors(member.bytes, what));
+    TorchLimits limits;
+    limits.max_storage_bytes = limits.max_tensor_bytes = max_array_bytes_;
+    ASSIGN_OR_RETURN(const auto tensors, ReadTorchTensors(member.bytes, what, limits));
     ASSIGN_OR_RETURN(const HostTensor points, TakeTensor(tensors, "points", what));
     ASSIGN_OR_RETURN(const HostTensor semantics, TakeTensor(tensors, "semantics", what));
     ASSIGN_OR_RETURN(const HostTensor pc_to_world, TakeTensor(tensors, "pc_to_world", what));
@@ -314,7 +319,9 @@ class FolderSceneReader : public SceneReader {
   // The points of each dynamic object of the frame, where it stands then, cropped.
   absl::Status AddDynamicPoints(const MemberBytes& member, int64_t frame, const SceneObjects& objects,
                                 const Matrix4& world_to_grid, Cloud* cloud) const {
-    ASSIGN_OR_RETURN(const auto arrays, ParseNpz(member.bytes, member.what));
+    NpzLimits limits;
+    limits.max_total_bytes = max_array_bytes_;
+    ASSIGN_OR_RETURN(const auto arrays, ParseNpz(member.bytes, member.what, limits));
     for (const auto& [id, object] : objects) {
       const std::string what = member.what + ", for an object of frame " + std::to_string(frame);
       ASSIGN_OR_RETURN(const HostTensor points, TakeTensor(arrays, id + "_xyz", what));
@@ -337,8 +344,8 @@ class FolderSceneReader : public SceneReader {
     return absl::OkStatus();
   }
 
-  static absl::StatusOr<HostTensor> MapLayer(const MemberBytes& member, const Matrix4& world_to_grid) {
-    ASSIGN_OR_RETURN(const HostTensor points, ParseNpy(member.bytes, member.what));
+  absl::StatusOr<HostTensor> MapLayer(const MemberBytes& member, const Matrix4& world_to_grid) const {
+    ASSIGN_OR_RETURN(const HostTensor points, ParseNpy(member.bytes, member.what, npy_limits()));
     if (points.size() == 0) return HostTensor(DType::kFloat32, {0, 3});  // an empty layer has shape (0,)
     if (!IsRows3(points)) {
       return DataError(member.what + ": a map layer must be float64[N,3], found " + points.Describe());
@@ -359,7 +366,9 @@ class FolderSceneReader : public SceneReader {
   const Vector3 half_extent_;
   const Vector3 jitter_range_;  // zero when the crop is not shifted
   const int64_t first_input_offset_;
+  const uint64_t max_array_bytes_;
   const std::optional<TriangleMesh> car_;  // set when cars are replaced
+  const CameraImageReader images_;
   mutable ClipArchive archive_;
 };
 
@@ -383,8 +392,9 @@ absl::StatusOr<std::unique_ptr<SceneReader>> SceneReader::Create(const Data& dat
   if (data.replace_cars_with_cad()) {
     ASSIGN_OR_RETURN(car, LoadCarMesh(data));
   }
+  ASSIGN_OR_RETURN(CameraImageReader images, CameraImageReader::Create(data, seed));
   return std::make_unique<FolderSceneReader>(data, seed, std::move(attributes), crop_min, crop_max, jitter_range,
-                                             std::move(car));
+                                             std::move(car), std::move(images));
 }
 
 }  // namespace cubist

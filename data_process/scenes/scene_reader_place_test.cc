@@ -1,5 +1,6 @@
 // Every way in which a clip can be bad: the reader refuses it as bad data and says where, to the byte.
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -9,8 +10,10 @@
 
 #include "base/data_place.h"
 #include "base/status.h"
+#include "data_process/formats/jpeg.h"
 #include "data_process/formats/npy.h"
 #include "data_process/formats/npz.h"
+#include "data_process/formats/png.h"
 #include "data_process/scenes/clip_index.h"
 #include "data_process/scenes/scene_reader.h"
 #include "data_process/scenes/test_clips.h"
@@ -33,6 +36,12 @@ const char* const kCloudMember = "clip.pcd.vs01.pth";
 const char* const kPointsMember = "clip.dynamic_object_points_canonical.npz";
 const char* const kMapMember = "clip.road_edge.npy";
 const char* const kIntrinsicMember = "clip.intrinsic.front.npy";
+constexpr char kImage[] = "image_480p_front";
+constexpr char kSkyMask[] = "skymask_480p_front";
+constexpr char kDepth[] = "voxel_depth_100_480p_front";
+const char* const kImageMember = "clip.000030.image.front.jpg";
+const char* const kSkyMaskMember = "clip.000030.skymask.front.png";
+const char* const kDepthMember = "clip.000030.voxel_depth_100.front.png";
 
 // OpenCV camera at the world's origin that looks along the world's x axis.
 const std::vector<double> kPose = {0, 0, 1, 0, -1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 0, 1};
@@ -57,6 +66,18 @@ const HostTensor& ObjectPoints() {
   return *points;
 }
 
+std::string Jpeg(int64_t rows, int64_t columns) {
+  HostTensor image(DType::kUInt8, {rows, columns, 3});
+  std::memset(image.bytes(), 77, image.byte_size());
+  return FormatJpeg(image, 90);
+}
+
+std::string Png(DType dtype, int64_t rows, int64_t columns) {
+  HostTensor image(dtype, {rows, columns});
+  std::memset(image.bytes(), 1, image.byte_size());
+  return FormatPng(image);
+}
+
 // Other members stand before and after the one that is read, so that it lies at no trivial place.
 void Write(const std::string& root, const std::string& attribute, const std::string& member, const std::string& bytes) {
   WriteTestTar(root, attribute, kClip,
@@ -74,13 +95,18 @@ void WriteGoodClip(const std::string& root) {
   Write(root, kPoints, kPointsMember,
         Npz({{"a_xyz", ObjectPoints()}, {"a_semantic", HostTensor::Of<int64_t>({1}, {})}}));
   Write(root, kMap, kMapMember, Npy<double>({1, 2, 3}, {1, 3}));
+  Write(root, kImage, kImageMember, Jpeg(8, 16));
+  Write(root, kSkyMask, kSkyMaskMember, Png(DType::kBool, 8, 16));
+  Write(root, kDepth, kDepthMember, Png(DType::kUInt16, 8, 16));
 }
 
 Data ConfigOf(const std::string& root) {
   Data data = VoxelVaeData(root);
   data.set_replace_cars_with_cad(false);
-  for (const char* attribute : {"intrinsic", kPoints, kMap}) data.add_attributes(attribute);
+  for (const char* attribute : {"intrinsic", kPoints, kMap, kImage, kSkyMask, kDepth}) data.add_attributes(attribute);
   data.add_map_types("road_edge");
+  data.add_input_views(FRONT);
+  data.add_supervision_views(FRONT);
   return data;
 }
 
@@ -142,6 +168,15 @@ TEST(SceneReaderPlace, WhatAMemberHoldsIsNamedToTheByte) {
       {"intrinsic", kIntrinsicMember, Npy<double>({1, 2, 3}, {3}), "float64[3]"},
       {"intrinsic", kIntrinsicMember, Npy<double>({-1, 2, 3, 4, 5, 6}, {6}), "positive"},
       {"intrinsic", kIntrinsicMember, Npy<double>({1, kNan, 3, 4, 5, 6}, {6}), "positive"},
+      {kImage, kImageMember, "", ""},
+      {kImage, kImageMember, Jpeg(8, 16).substr(0, 200), ""},
+      {kImage, kImageMember, Png(DType::kUInt8, 8, 16), ""},
+      {kSkyMask, kSkyMaskMember, Png(DType::kBool, 8, 16).substr(0, 60), ""},
+      {kSkyMask, kSkyMaskMember, Png(DType::kBool, 8, 15), "8 x 16 pixels"},
+      {kSkyMask, kSkyMaskMember, Png(DType::kUInt16, 8, 16), "uint16[8,16]"},
+      {kDepth, kDepthMember, Png(DType::kUInt16, 9, 16), "8 x 16 pixels"},
+      {kDepth, kDepthMember, Png(DType::kUInt8, 8, 16), "uint8[8,16]"},
+      {kDepth, kDepthMember, Jpeg(8, 16), ""},
       {"static_object_info", kStaticMember, "", "JSON"},
       {"static_object_info", kStaticMember, "{\"a\": ", "JSON"},
       {"static_object_info", kStaticMember, "[]", "JSON object"},
@@ -217,6 +252,9 @@ const std::vector<std::pair<const char*, const char*>>& AllMembers() {
       {"dynamic_object_info", kDynamicMember},
       {kPoints, kPointsMember},
       {kMap, kMapMember},
+      {kImage, kImageMember},
+      {kSkyMask, kSkyMaskMember},
+      {kDepth, kDepthMember},
   };
   return *all;
 }

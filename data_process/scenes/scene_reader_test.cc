@@ -142,20 +142,6 @@ void ExpectSame(const HostTensor& a, const HostTensor& b) {
   }
 }
 
-TEST(SceneReader, IntrinsicsAreReadWhenTheyAreAnAttribute) {
-  const std::string root = NewTestFolder("intrinsic");
-  WriteClip(root, "clip", CloudOf<int64_t>(30, {{{1, 2, 0}, 14}}), "", "");
-  Data data = VoxelVaeData(root);
-  EXPECT_EQ(ReaderOf(data)->Read("clip", 30, 0, false)->intrinsic.size(), 0);
-  data.add_attributes("intrinsic");
-  const HostTensor intrinsic = HostTensor::Of<double>({2060, 2050, 960, 640, 1920, 1280}, {6});
-  WriteTestTar(root, "intrinsic", "clip", {{"clip.intrinsic.front.npy", FormatNpy(intrinsic)}});
-  ExpectSame(ReaderOf(data)->Read("clip", 30, 0, false)->intrinsic, intrinsic);
-  WriteTestTar(root, "intrinsic", "clip",
-               {{"clip.intrinsic.front.npy", FormatNpy(HostTensor::Of<float>({1, 2, 3}, {3}))}});
-  ExpectDataError(ReaderOf(data)->Read("clip", 30, 0, false).status(), {"intrinsic.front.npy", "float32[3]"});
-}
-
 TEST(SceneReader, PointsThatAreNotFiniteAreNamed) {
   const std::string root = NewTestFolder("not_finite");
   WriteClip(root, "clip", CloudOf<int64_t>(30, {{{1, 2, 0}, 14}, {{std::nan(""), 2, 0}, 14}}), "", "");

@@ -84,6 +84,20 @@ inline constexpr std::array<SemanticClassInfo, kSemanticClassCount> kSemanticCla
     {"SIDEWALK", VisualGroup::kFootways, {206, 186, 214}},
 }};
 
+// The colour of each VisualGroup in semantic buffer videos: facts of the data (the reference's palette).
+inline constexpr std::array<std::array<uint8_t, 3>, 10> kBufferColours = {{
+    {102, 194, 165},
+    {252, 141, 98},
+    {141, 160, 203},
+    {188, 128, 189},
+    {77, 175, 74},
+    {255, 217, 47},
+    {229, 196, 148},
+    {179, 179, 179},
+    {31, 120, 180},
+    {204, 235, 197},
+}};
+
 // Whether points of this class are taken away where cars are replaced by a car mesh: CAR, TRUCK, BUS
 // and OTHER_VEHICLE, the group kVehicles.
 constexpr bool IsVehicle(int semantic_class) { return semantic_class >= 1 && semantic_class <= 4; }

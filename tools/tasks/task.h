@@ -7,37 +7,25 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/host_tensor.h"
 #include "configs/loader.h"
-#include "data_process/scenes/scene_sample.h"
 #include "models/nn/metric_table.h"
 #include "models/nn/module.h"
+#include "tools/tasks/batch_maker.h"
 
 namespace cubist {
-
-// Samples on the device, ready for the model. Each task derives its own.
-struct TaskBatch {
-  virtual ~TaskBatch() = default;
-  int64_t size = 0;  // samples
-};
 
 struct Evaluation {
   at::Tensor loss;  // scalar with gradient: the sum of the samples' losses
   MetricTable metrics;
 };
 
-class Task {
+class Task : public BatchMaker {
  public:
-  virtual ~Task() = default;
-
   // Parameters are float32 on the CPU until a FlatOptimizer takes them over.
   virtual const Module& module() const = 0;
-
-  // Called by loader threads, several at once. Errors: DataErrors that name clip and start frame.
-  virtual absl::StatusOr<std::unique_ptr<TaskBatch>> MakeBatch(const std::vector<SceneSample>& samples) const = 0;
 
   // `step`: optimizer steps done. `training`: latents are sampled; validation takes their means and is
   // called without gradients.
@@ -47,9 +35,14 @@ class Task {
   virtual absl::StatusOr<HostTensor> Picture(const TaskBatch& batch, int64_t step) const = 0;
 };
 
-// The task of an experiment. `dtype`: float32 or float64, that of the parameters.
+// The task of an experiment. ConfigError for models that are not built (built_models.h). `dtype`: float32 or float64,
+// that of the parameters.
 absl::StatusOr<std::unique_ptr<Task>> MakeTask(const ValidatedExperiment& experiment, at::ScalarType dtype,
                                                at::Device device);
+
+// What makes its batches, also for models that are not built. Arguments as above.
+absl::StatusOr<std::unique_ptr<BatchMaker>> MakeBatchMaker(const ValidatedExperiment& experiment, at::ScalarType dtype,
+                                                           at::Device device);
 
 }  // namespace cubist
 

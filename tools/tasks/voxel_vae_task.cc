@@ -2,8 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
 #include <algorithm>
@@ -12,24 +10,14 @@
 
 #include "base/philox.h"
 #include "base/status.h"
-#include "data_process/scenes/semantic_classes.h"
-#include "kernels/label_vote/label_vote_torch.h"
-#include "kernels/mesh_voxels/mesh_voxels_torch.h"
 #include "kernels/random_normal/random_normal_torch.h"
 #include "models/vae/voxel_vae_loss.h"
 #include "tools/tasks/host_tensor_torch.h"
+#include "tools/tasks/voxel_batch.h"
 #include "tools/tasks/voxel_picture.h"
 
 namespace cubist {
 namespace {
-
-struct VoxelVaeBatch : TaskBatch {
-  VoxelGrid grid;
-  at::Tensor labels;  // int64 [N]
-  at::Tensor draws;   // int64 [B], the key of each sample's noise
-  std::string clip;   // of the first sample
-  int64_t start_frame = 0;
-};
 
 class VoxelVaeTask : public Task {
  public:
@@ -39,19 +27,13 @@ class VoxelVaeTask : public Task {
   const Module& module() const override { return vae_; }
 
   absl::StatusOr<std::unique_ptr<TaskBatch>> MakeBatch(const std::vector<SceneSample>& samples) const override {
-    auto batch = std::make_unique<VoxelVaeBatch>();
-    batch->size = static_cast<int64_t>(samples.size());
-    batch->clip = samples[0].clip;
-    batch->start_frame = samples[0].start_frame;
-    const absl::Status status = Voxelize(samples, *batch);
-    if (!status.ok()) {
-      return Annotate(status, "clip " + batch->clip + ", start frame " + std::to_string(batch->start_frame));
-    }
+    auto batch = std::make_unique<VoxelBatch>();
+    RETURN_IF_ERROR(Voxelize(samples, config_.data(), config_.voxel_vae().num_semantic(), device_, *batch));
     return batch;
   }
 
   absl::StatusOr<Evaluation> Evaluate(const TaskBatch& task_batch, int64_t step, bool training) const override {
-    const auto& batch = static_cast<const VoxelVaeBatch&>(task_batch);
+    const auto& batch = static_cast<const VoxelBatch&>(task_batch);
     ASSIGN_OR_RETURN(const LatentDistribution latent, vae_.Encode(batch.grid, batch.labels));
     at::Tensor z = latent.mean;
     if (training) {
@@ -73,7 +55,7 @@ class VoxelVaeTask : public Task {
   }
 
   absl::StatusOr<HostTensor> Picture(const TaskBatch& task_batch, int64_t) const override {
-    const auto& batch = static_cast<const VoxelVaeBatch&>(task_batch);
+    const auto& batch = static_cast<const VoxelBatch&>(task_batch);
     const at::NoGradGuard no_gradients;
     ASSIGN_OR_RETURN(const LatentDistribution latent, vae_.Encode(batch.grid, batch.labels));
     ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(latent.mean, batch.size));
@@ -98,37 +80,6 @@ class VoxelVaeTask : public Task {
   static LabelledVoxels FirstSample(const VoxelGrid& grid, const at::Tensor& labels) {
     const int64_t rows = grid.host_offsets[1];
     return {ToHost(grid.ijk.narrow(0, 0, rows)), ToHost(labels.narrow(0, 0, rows).to(at::kInt))};
-  }
-
-  // Points, and the centres of the voxels that car meshes cover as points of class CAR, into voxels
-  // with the class that most of their points have.
-  absl::Status Voxelize(const std::vector<SceneSample>& samples, VoxelVaeBatch& batch) const {
-    const GridTransform transform = vae_.options().TransformAt(0);
-    std::vector<at::Tensor> points, labels;
-    std::vector<int64_t> offsets = {0};
-    batch.draws = at::empty({batch.size}, at::kLong);
-    for (size_t b = 0; b < samples.size(); ++b) {
-      const SceneSample& sample = samples[b];
-      batch.draws.data_ptr<int64_t>()[b] = static_cast<int64_t>(sample.draw);
-      points.push_back(FromHost(sample.points, device_));
-      labels.push_back(FromHost(sample.semantics, device_).to(at::kInt));
-      if (sample.mesh_faces.shape()[0] > 0) {
-        ASSIGN_OR_RETURN(const at::Tensor voxels, MeshVoxels(FromHost(sample.mesh_vertices, device_),
-                                                             FromHost(sample.mesh_faces, device_), transform));
-        points.push_back(VoxelCentres(voxels, transform, at::kFloat));
-        labels.push_back(at::full({voxels.size(0)}, static_cast<int>(SemanticClass::kCar), labels.back().options()));
-      }
-      int64_t rows = 0;
-      for (const at::Tensor& part : labels) rows += part.size(0);
-      offsets.push_back(rows);
-    }
-    const at::Tensor all_points = at::cat(points), all_labels = at::cat(labels);
-    ASSIGN_OR_RETURN(batch.grid, GridFromPoints(all_points, offsets, transform));
-    ASSIGN_OR_RETURN(batch.labels,
-                     VoteLabels(batch.grid, all_points, all_labels, offsets, config_.voxel_vae().num_semantic(),
-                                config_.data().label_lookup_half_to_even()));
-    batch.draws = batch.draws.to(device_);
-    return absl::OkStatus();
   }
 
   VoxelVaeLossOptions LossOptionsAt(int64_t step) const {

@@ -96,7 +96,8 @@ absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, co
     if (bar == nullptr) bar = std::make_unique<ProgressBar>("synthesizing scenes", total, StandardErrorIsTerminal());
     bar->Update(done);
   };
-  const auto report = SynthesizeScenes(ops, data_root, synthesize, show, stop);
+  const auto& attributes = experiment.proto().data().attributes();
+  const auto report = SynthesizeScenes(ops, data_root, synthesize, {attributes.begin(), attributes.end()}, show, stop);
   if (bar != nullptr) report.ok() ? bar->Finish() : bar->Abandon();
   // RunWorkers() wants this process to have one thread: another could take the signals that it waits for.
   SetParallelThreads(1);

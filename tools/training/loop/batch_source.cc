@@ -38,10 +38,10 @@ absl::StatusOr<std::optional<MicroBatch>> BatchSource::Next(const std::function<
   }
 }
 
-RunData::RunData(const Experiment& experiment, const Task& task, const BatchShape& shape, ClipIndex clips,
+RunData::RunData(const Experiment& experiment, const BatchMaker& batch_maker, const BatchShape& shape, ClipIndex clips,
                  TrainingSampler sampler, std::unique_ptr<SceneReader> reader)
     : experiment_(experiment),
-      task_(task),
+      batch_maker_(batch_maker),
       shape_(shape),
       clips_(std::move(clips)),
       sampler_(std::move(sampler)),
@@ -49,14 +49,14 @@ RunData::RunData(const Experiment& experiment, const Task& task, const BatchShap
       validation_(
           ValidationSamples(clips_.validation_clips(), experiment.data(), experiment.validation().max_samples())) {}
 
-absl::StatusOr<std::unique_ptr<RunData>> RunData::Open(const Experiment& experiment, const Task& task,
+absl::StatusOr<std::unique_ptr<RunData>> RunData::Open(const Experiment& experiment, const BatchMaker& batch_maker,
                                                        const BatchShape& shape) {
   const auto seed = static_cast<uint32_t>(experiment.training().seed());
   ASSIGN_OR_RETURN(ClipIndex clips, ClipIndex::Open(experiment.data()));
   ASSIGN_OR_RETURN(TrainingSampler sampler, TrainingSampler::Create(clips.train_clips(), experiment.data(), seed));
   ASSIGN_OR_RETURN(std::unique_ptr<SceneReader> reader, SceneReader::Create(experiment.data(), seed));
   return std::unique_ptr<RunData>(
-      new RunData(experiment, task, shape, std::move(clips), std::move(sampler), std::move(reader)));
+      new RunData(experiment, batch_maker, shape, std::move(clips), std::move(sampler), std::move(reader)));
 }
 
 absl::StatusOr<MicroBatch> RunData::Make(const std::vector<SceneDraw>& draws, bool training) const {
@@ -78,11 +78,11 @@ absl::StatusOr<MicroBatch> RunData::Make(const std::vector<SceneDraw>& draws, bo
     }
   }
   if (samples.empty()) return micro_batch;
-  absl::StatusOr<std::unique_ptr<TaskBatch>> batch = task_.MakeBatch(samples);
+  absl::StatusOr<std::unique_ptr<TaskBatch>> batch = batch_maker_.MakeBatch(samples);
   if (!batch.ok() && skip && ExitCodeOf(batch.status()) == ExitCode::kData) {
     RETURN_IF_ERROR(SetAside(samples, micro_batch));
     if (samples.empty()) return micro_batch;
-    batch = task_.MakeBatch(samples);
+    batch = batch_maker_.MakeBatch(samples);
   }
   RETURN_IF_ERROR(batch.status());
   micro_batch.batch = *std::move(batch);
@@ -93,7 +93,7 @@ absl::Status RunData::SetAside(std::vector<SceneSample>& samples, MicroBatch& mi
   std::vector<SceneSample> good;
   std::vector<SceneDraw> good_draws;
   for (size_t i = 0; i < samples.size(); ++i) {
-    const absl::Status status = task_.MakeBatch({samples[i]}).status();
+    const absl::Status status = batch_maker_.MakeBatch({samples[i]}).status();
     if (status.ok()) {
       good.push_back(std::move(samples[i]));
       good_draws.push_back(micro_batch.draws[i]);

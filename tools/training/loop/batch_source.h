@@ -14,7 +14,7 @@
 #include "data_process/scenes/prefetcher.h"
 #include "data_process/scenes/sampler.h"
 #include "data_process/scenes/scene_reader.h"
-#include "tools/tasks/task.h"
+#include "tools/tasks/batch_maker.h"
 
 namespace cubist {
 
@@ -65,8 +65,8 @@ class BatchSource {
 // The data of a run, for training and for validation.
 class RunData {
  public:
-  // `experiment` is validated and outlives this object, as `task` does.
-  static absl::StatusOr<std::unique_ptr<RunData>> Open(const Experiment& experiment, const Task& task,
+  // `experiment` is validated and outlives this object, as `batch_maker` does.
+  static absl::StatusOr<std::unique_ptr<RunData>> Open(const Experiment& experiment, const BatchMaker& batch_maker,
                                                        const BatchShape& shape);
 
   const ClipIndex& clips() const { return clips_; }
@@ -80,14 +80,14 @@ class RunData {
   int64_t validation_batches() const;
 
  private:
-  RunData(const Experiment& experiment, const Task& task, const BatchShape& shape, ClipIndex clips,
+  RunData(const Experiment& experiment, const BatchMaker& batch_maker, const BatchShape& shape, ClipIndex clips,
           TrainingSampler sampler, std::unique_ptr<SceneReader> reader);
   absl::StatusOr<MicroBatch> Make(const std::vector<SceneDraw>& draws, bool training) const;
-  // Moves the samples that the task cannot use alone out of `samples` and of the batch's draws.
+  // Moves the samples that cannot be used alone out of `samples` and of the batch's draws.
   absl::Status SetAside(std::vector<SceneSample>& samples, MicroBatch& micro_batch) const;
 
   const Experiment& experiment_;
-  const Task& task_;
+  const BatchMaker& batch_maker_;
   const BatchShape shape_;
   ClipIndex clips_;
   TrainingSampler sampler_;

@@ -7,6 +7,10 @@
 namespace cubist {
 namespace {
 
+struct EmptyBatch : TaskBatch {
+  std::string Describe() const override { return ""; }
+};
+
 TEST(BatchShapeTest, AccumulationAsGiven) {
   Batch batch;
   batch.set_per_gpu(2);
@@ -30,7 +34,7 @@ TEST(BatchSourceTest, WaitingEndsWhenAskedTo) {
   BatchSource::Stream::Options options;
   BatchSource source(options, [&release](uint64_t) -> absl::StatusOr<MicroBatch> {
     while (!release) std::this_thread::yield();
-    return MicroBatch{std::make_shared<TaskBatch>(), {}, {}};
+    return MicroBatch{std::make_shared<EmptyBatch>(), {}, {}};
   });
   const auto broken_off = source.Next([] { return true; });
   ASSERT_TRUE(broken_off.ok());

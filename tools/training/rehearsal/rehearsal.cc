@@ -19,6 +19,8 @@
 #include "absl/strings/str_join.h"
 #include "base/file_ops.h"
 #include "base/status.h"
+#include "tools/tasks/built_models.h"
+#include "tools/tasks/task.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
 #include "tools/training/checkpoint/run_folder.h"
 #include "tools/training/loop/optimizer_state.h"
@@ -60,6 +62,7 @@ class Rehearsal {
   absl::Status Preflight();
 
  private:
+  absl::Status TryData();
   absl::Status MakeParts();
   std::string DescribeModel() const;
   std::string DescribeBatch() const;
@@ -198,7 +201,29 @@ absl::Status Rehearsal::ReportMemory(uint64_t peak) {
 
 // ---- The dry run ----
 
+// For a model that this version does not train: what its data is.
+absl::Status Rehearsal::TryData() {
+  ASSIGN_OR_RETURN(const BatchShape shape, MakeBatchShape(config_.batch(), communicator_.rank(), options_.world_size));
+  ASSIGN_OR_RETURN(const std::unique_ptr<BatchMaker> batch_maker, MakeBatchMaker(experiment_, at::kFloat, at::kCPU));
+  ASSIGN_OR_RETURN(const std::unique_ptr<RunData> data, RunData::Open(config_, *batch_maker, shape));
+  for (const std::string& warning : data->clips().warnings()) Row(Verdict::kWarning, "data", warning);
+  const auto show = [this](std::string_view name, BatchSource& source) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::optional<MicroBatch> batch, source.Next(run_.stop_requested));
+    if (!batch.has_value()) return Stopped();
+    Row(Verdict::kNone, name,
+        (batch->batch == nullptr ? "no sample" : batch->batch->Describe()) + DescribeBad(batch->bad));
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(show("training batch", *data->Training(/*samples_consumed=*/0)));
+  if (data->validation_batches() > 0) RETURN_IF_ERROR(show("validation batch", *data->Validation()));
+  return absl::OkStatus();
+}
+
 absl::Status Rehearsal::DryRun() {
+  if (const absl::Status built = CheckModelIsBuilt(config_); !built.ok()) {
+    RETURN_IF_ERROR(TryData());
+    return built;
+  }
   RETURN_IF_ERROR(MakeParts());
   TrialSteps steps(parts_, communicator_, start_.state.step(), start_.state.samples_consumed(), run_.stop_requested);
   ASSIGN_OR_RETURN(const TrialStep step, steps.Take());
