@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -69,20 +71,37 @@ class SynthesizeScenesTest : public ::testing::Test {
 };
 
 TEST_F(SynthesizeScenesTest, MakesADataSetWhereTheUserStands) {
-  ASSERT_EQ(Run({"--data_root", "made/data", "--clips", "2", "--frames", "3", "--point_spacing", "1", "--picture"}), 0)
+  ASSERT_EQ(Run({"--data_root", "made/data", "--clips", "2", "--frames", "3", "--point_spacing", "1", "--picture",
+                 "--image_size", "104x60"}),
+            0)
       << Said();
   EXPECT_TRUE(fs::exists(folder_ / "here/made/data/overview.png"));
-  int tars = 0;
+  std::map<std::string, int> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder_ / "here/made")) {
-    tars += entry.path().extension() == ".tar";
+    ++files[entry.path().extension().string()];
   }
-  EXPECT_EQ(tars, 2 * 15);
+  EXPECT_EQ(files[".tar"], 2 * 20);
+  EXPECT_EQ(files[".json"], 2);
+  EXPECT_EQ(files[".mp4"], 2 * 2);
   EXPECT_THAT(Said(), HasSubstr("2 clips of 3 frames"));
-  EXPECT_THAT(Said(), HasSubstr("30/30"));
+  EXPECT_THAT(Said(), HasSubstr("52/52"));
   EXPECT_THAT(Said(), Not(HasSubstr("\x1b"))) << "no terminal, no bar";
   // The same call again is refused.
   EXPECT_EQ(Run({"--data_root", "made/data"}), 2);
   EXPECT_THAT(Said(), HasSubstr("here/made/data exists already"));
+}
+
+TEST_F(SynthesizeScenesTest, MakesTheAttributesThatAreAskedFor) {
+  ASSERT_EQ(Run({"--data_root", "data", "--clips", "1", "--frames", "2", "--point_spacing", "1", "--image_size",
+                 "52x30", "--attributes", "caption,skymask_480p_front", "--attributes", "pose"}),
+            0)
+      << Said();
+  std::set<std::string> folders;
+  for (const auto& entry : fs::directory_iterator(folder_ / "here/data")) folders.insert(entry.path().filename());
+  EXPECT_EQ(folders, (std::set<std::string>{"caption", "pose", "skymask_480p_front"}));
+  EXPECT_EQ(Run({"--data_root", "other", "--attributes", "pose,skymask_480p_frnt"}), 2);
+  EXPECT_THAT(Said(), HasSubstr("did you mean skymask_480p_front?"));
+  EXPECT_FALSE(fs::exists(folder_ / "here/other"));
 }
 
 TEST_F(SynthesizeScenesTest, BadFlagsExitWithTwo) {
@@ -93,6 +112,12 @@ TEST_F(SynthesizeScenesTest, BadFlagsExitWithTwo) {
   EXPECT_EQ(Run({"--data_root", "data", "--seed", "4294967296"}), 2) << Said();
   EXPECT_EQ(Run({"--data_root", "data", "--point_spacing", "0"}), 2);
   EXPECT_THAT(Said(), HasSubstr("point_spacing"));
+  for (const std::string size : {"832", "832x480x3", "0x0", "-2x4", "99999x99999", "x", "832x480 "}) {
+    EXPECT_EQ(Run({"--data_root", "data", "--image_size", size}), 2) << size;
+  }
+  // Videos have even sides.
+  EXPECT_EQ(Run({"--data_root", "data", "--image_size", "51x30"}), 2);
+  EXPECT_THAT(Said(), HasSubstr("even"));
   EXPECT_EQ(Run({"--data_root", "data", "--colour", "red"}), 2);
   EXPECT_TRUE(fs::is_empty(folder_ / "here"));
   EXPECT_EQ(Run({"--help"}), 0);

@@ -169,7 +169,7 @@ absl::StatusOr<Members> Produce(const ClipContent& content, std::string_view att
   Members members;
   if (attribute == "pose") return Poses(scene);
   if (attribute == "intrinsic") {
-    const std::vector<double> intrinsic = {2060, 2060, 960, 640, 1920, 1280};
+    const std::vector<double> intrinsic(kFrontIntrinsics.begin(), kFrontIntrinsics.end());
     members.emplace_back("intrinsic.front.npy", FormatNpy(HostTensor::Of(intrinsic, {6})));
     return members;
   }
@@ -204,7 +204,7 @@ absl::StatusOr<Members> Produce(const ClipContent& content, std::string_view att
 
 }  // namespace
 
-const std::vector<std::string>& SynthesizedAttributes() {
+const std::vector<std::string>& GeometryAttributes() {
   static const auto* attributes = new std::vector<std::string>{
       "pose",
       "intrinsic",

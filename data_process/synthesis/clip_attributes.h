@@ -14,9 +14,9 @@
 
 namespace cubist {
 
-// The attribute folders that a synthetic data set has: those that the VAE's and the diffusion model's
-// recipes read, and what these are made from.
-const std::vector<std::string>& SynthesizedAttributes();
+// The attributes of one tar a clip that show no camera's view: those that the VAE's and the diffusion model's recipes
+// read, and what these are made from.
+const std::vector<std::string>& GeometryAttributes();
 
 // What one clip's attributes are made from.
 struct ClipContent {
@@ -35,7 +35,7 @@ absl::StatusOr<ClipContent> MakeClipContent(uint32_t seed, uint64_t clip, int fr
                                             double most_points);
 
 // Suffix and bytes of each member, sorted by suffix: member <clip id>.<suffix> of
-// <data root>/<attribute>/<clip id>.tar. `attribute` is one of SynthesizedAttributes(); another one is an
+// <data root>/<attribute>/<clip id>.tar. `attribute` is one of GeometryAttributes(); another one is an
 // InternalError. Payloads, with N frames (poses and maps in world coordinates, metres):
 //   pose                            N  NNNNNN.pose.front.npy            float64 [4,4] camera (OpenCV axes) to world
 //   intrinsic                       1  intrinsic.front.npy              float64 [6] fx, fy, cx, cy, width, height

@@ -47,7 +47,7 @@ class ClipAttributesTest : public ::testing::Test {
     for (uint64_t clip = 0; clip < 2; ++clip) {
       const auto content = MakeClipContent(6, clip, kFrames, 0.3, 1e7);
       ASSERT_TRUE(content.ok()) << content.status();
-      for (const std::string& attribute : SynthesizedAttributes()) {
+      for (const std::string& attribute : GeometryAttributes()) {
         const auto members = AttributeMembers(*content, attribute);
         ASSERT_TRUE(members.ok()) << members.status();
         ASSERT_TRUE(std::is_sorted(members->begin(), members->end()));

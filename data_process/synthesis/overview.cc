@@ -1,16 +1,16 @@
 #include "data_process/synthesis/overview.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
+
+#include "data_process/scenes/birds_eye.h"
 
 namespace cubist {
 namespace {
 
 using Eigen::Isometry3d;
 using Eigen::Vector3d;
-using Colour = std::array<uint8_t, 3>;
+using Colour = BirdsEyeCanvas::Colour;
 
 constexpr double kPixelsPerMetre = 4;
 constexpr double kWidest = 1600;
@@ -19,79 +19,22 @@ constexpr size_t kMostPictures = 12;
 constexpr Colour kBackground = {24, 26, 32};
 constexpr Colour kRoof = {150, 104, 82};
 constexpr Colour kEgo = {255, 86, 34};
-constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
 Colour ColourOf(uint8_t label) { return kSemanticClasses[label].colour; }
 
-// A height and a colour a pixel; higher things hide lower ones.
-class Canvas {
+// Takes points of the street. `to_picture` moves them to metres right of and above the picture's lower left corner.
+class Canvas : public BirdsEyeCanvas {
  public:
-  // `to_picture` moves street points to metres right of and above the picture's lower left corner.
   Canvas(const Isometry3d& to_picture, int width, int height, double scale)
-      : to_picture_(to_picture),
-        width_(width),
-        height_(height),
-        scale_(scale),
-        top_(static_cast<size_t>(width) * height, kNothing),
-        colours_(top_.size(), kBackground) {}
+      : BirdsEyeCanvas(width, height, scale, kBackground), to_picture_(to_picture) {}
 
   void Point(const Vector3d& street, const Colour& colour) {
     const Vector3d p = to_picture_ * street;
-    const int x = static_cast<int>(std::floor(p.x() * scale_)),
-              y = height_ - 1 - static_cast<int>(std::floor(p.y() * scale_));
-    if (x < 0 || x >= width_ || y < 0 || y >= height_) return;
-    const size_t pixel = static_cast<size_t>(y) * width_ + x;
-    if (p.z() < top_[pixel]) return;
-    top_[pixel] = static_cast<float>(p.z());
-    colours_[pixel] = colour;
-  }
-
-  // Pixels between points get the look of their highest neighbour.
-  void FillHoles() {
-    const std::vector<float> top = top_;
-    const std::vector<Colour> colours = colours_;
-    for (int y = 0; y < height_; ++y) {
-      for (int x = 0; x < width_; ++x) {
-        const size_t pixel = static_cast<size_t>(y) * width_ + x;
-        if (top[pixel] != kNothing) continue;
-        for (int dy = -1; dy <= 1; ++dy) {
-          for (int dx = -1; dx <= 1; ++dx) {
-            if (x + dx < 0 || x + dx >= width_ || y + dy < 0 || y + dy >= height_) continue;
-            const size_t other = static_cast<size_t>(y + dy) * width_ + (x + dx);
-            if (top[other] <= top_[pixel]) continue;
-            top_[pixel] = top[other];
-            colours_[pixel] = colours[other];
-          }
-        }
-      }
-    }
-  }
-
-  // Light from the upper left: slopes that face it are brighter.
-  HostTensor Picture() const {
-    HostTensor picture(DType::kUInt8, {height_, width_, 3});
-    for (int y = 0; y < height_; ++y) {
-      for (int x = 0; x < width_; ++x) {
-        const size_t pixel = static_cast<size_t>(y) * width_ + x;
-        double shade = 1;
-        if (x > 0 && y > 0 && top_[pixel] != kNothing && top_[pixel - width_ - 1] != kNothing) {
-          shade += std::clamp(0.3 * (top_[pixel] - top_[pixel - width_ - 1]), -0.3, 0.25);
-        }
-        for (int c = 0; c < 3; ++c) {
-          picture.data<uint8_t>()[3 * pixel + c] =
-              static_cast<uint8_t>(std::clamp(colours_[pixel][c] * shade, 0.0, 255.0));
-        }
-      }
-    }
-    return picture;
+    BirdsEyeCanvas::Point(p.x(), p.y(), p.z(), colour);
   }
 
  private:
   const Isometry3d to_picture_;
-  const int width_, height_;
-  const double scale_;
-  std::vector<float> top_;
-  std::vector<Colour> colours_;
 };
 
 // Points every `step` metres over the rectangle of half extents `half` around the origin of `frame`.

@@ -23,6 +23,10 @@ enum class SceneStream : uint32_t {
   kTraffic = 9,
   kObjectIds = 10,
   kMap = 11,
+  kWeather = 12,
+  kBackdrop = 13,
+  kLooks = 14,
+  kCaption = 15,
   kSampling = 1 << 16,
 };
 

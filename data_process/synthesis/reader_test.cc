@@ -17,7 +17,7 @@ namespace {
 Data VaeData(const std::string& data_root) {
   Data data;
   data.set_data_root(data_root);
-  for (const std::string& attribute : SynthesizedAttributes()) {
+  for (const std::string& attribute : GeometryAttributes()) {
     if (attribute == "pc_voxelsize_01" || attribute == "3d_lane" || attribute == "3d_road_edge" ||
         attribute == "3d_road_line" || attribute == "extrinsic") {
       continue;
@@ -43,6 +43,7 @@ TEST(SynthesisReaderTest, TheReaderOfRealClipsReadsThem) {
   options.frames = 40;
   options.seed = 8;
   options.point_spacing = 0.3;
+  options.attributes = GeometryAttributes();
   ASSERT_TRUE(SynthesizeScenes(SystemFileOps(), root, options).ok());
 
   const Data data = VaeData(root);

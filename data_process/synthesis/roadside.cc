@@ -44,6 +44,12 @@ void AddHouse(const House& house, const Isometry3d& frame, RandomStream& random,
                             frame * Vector3d(half_x, side * eaves, house.height - 0.2),
                             frame * Vector3d(half_x, 0, ridge), frame * Vector3d(-half_x, 0, ridge)}};
       scene.surfaces.push_back({slope, SemanticClass::kBuilding, false, /*is_seen=*/side < 0});
+      // The wall below the end of the roof, a triangle, is for cameras only.
+      const double x = side * (half_x - 0.1);
+      const Vector3d top = frame * Vector3d(x, 0, ridge);
+      const Patch gable = {
+          {frame * Vector3d(x, -eaves, house.height - 0.2), frame * Vector3d(x, eaves, house.height - 0.2), top, top}};
+      scene.backdrop.push_back({gable, SemanticClass::kBuilding, false, /*is_seen=*/false});
     }
     return;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data_process/synthesis/backdrop.h"
 #include "data_process/synthesis/map_lines.h"
 #include "data_process/synthesis/roadside.h"
 #include "data_process/synthesis/street_surfaces.h"
@@ -80,7 +81,7 @@ Scene MakeScene(uint32_t seed, uint64_t clip, int frames) {
   RandomStream ego_random = stream(SceneStream::kEgo);
   const std::vector<double> driven = DrivenDistances(ego_random, frames);
 
-  Scene scene = {MakeStreetLayout(stream(SceneStream::kLayout), driven.back()), {}, {}, {}, {}, {}, {}, {}, {}};
+  Scene scene = {MakeStreetLayout(stream(SceneStream::kLayout), driven.back()), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
   const StreetLayout& layout = scene.layout;
 
   // The world's origin is far out, as in real data, so that float32 world coordinates would show.
@@ -111,6 +112,8 @@ Scene MakeScene(uint32_t seed, uint64_t clip, int frames) {
   NameObjects(stream(SceneStream::kObjectIds), scene.objects);
   ClassifyObjects(scene.objects);
   scene.map = MakeMapLines(stream(SceneStream::kMap), layout);
+  AddBackdrop(stream(SceneStream::kBackdrop), scene);
+  scene.weather = MakeWeather(stream(SceneStream::kWeather));
   return scene;
 }
 

@@ -5,6 +5,7 @@
 
 #include <Eigen/Core>
 #include <Eigen/Geometry>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "data_process/synthesis/primitive.h"
 #include "data_process/synthesis/street_layout.h"
+#include "data_process/synthesis/weather.h"
 
 namespace cubist {
 
@@ -60,6 +62,9 @@ struct Footprint {
   bool Contains(const Eigen::Vector3d& point) const;
 };
 
+// fx, fy, cx, cy, width, height of every clip's front camera at full size, in pixels.
+inline constexpr std::array<double, 6> kFrontIntrinsics = {2060, 2060, 960, 640, 1920, 1280};
+
 using Polyline = std::vector<Eigen::Vector3d>;
 
 struct MapLines {
@@ -80,6 +85,10 @@ struct Scene {
   std::vector<Footprint> footprints;
   std::vector<SceneObject> objects;
   MapLines map;  // in the street frame
+
+  // For cameras only.
+  std::vector<Primitive> backdrop;  // in the street frame; gets no points
+  Weather weather;
 };
 
 // The scene of clip `clip` under `seed`: always the same one. `frames` >= 1 at ten a second.

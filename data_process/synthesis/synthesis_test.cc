@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -12,9 +14,14 @@
 
 #include "base/parallel_for.h"
 #include "base/status.h"
+#include "data_process/formats/jpeg.h"
 #include "data_process/formats/png.h"
 #include "data_process/formats/tar.h"
+#include "data_process/formats/video.h"
+#include "data_process/scenes/semantic_classes.h"
 #include "data_process/synthesis/clip_attributes.h"
+#include "data_process/synthesis/clip_video.h"
+#include "data_process/synthesis/weather.h"
 
 namespace cubist {
 namespace {
@@ -28,7 +35,14 @@ SynthesisOptions Small() {
   options.frames = 12;
   options.seed = 5;
   options.point_spacing = 0.5;
+  options.image_width = 104;
+  options.image_height = 60;
+  options.open_video = FfmpegClipVideos();
   return options;
+}
+
+std::string Extension(const std::string& attribute) {
+  return attribute == "caption" ? ".json" : attribute.find("video") != std::string::npos ? ".mp4" : ".tar";
 }
 
 class SynthesisTest : public ::testing::Test {
@@ -79,6 +93,16 @@ TEST_F(SynthesisTest, TheSameSeedGivesTheSameBytesWhateverTheThreads) {
     if (name == "overview.png") continue;
     EXPECT_TRUE(one.at(name) == bytes) << name;
   }
+  // Nor on what else is made.
+  for (const std::string attribute : {"video_480p_front", "skymask_480p_front", "caption"}) {
+    options.attributes = {attribute, attribute};
+    ASSERT_TRUE(SynthesizeScenes(SystemFileOps(), Path(attribute), options).ok());
+    const auto alone = Contents(Path(attribute));
+    EXPECT_EQ(alone.size(), 2u) << "the attribute and the picture";
+    const std::string file = attribute + "/" + ClipIds(5, 1)[0] + Extension(attribute);
+    EXPECT_TRUE(alone.at(file) == one.at(file)) << file;
+  }
+  options.attributes.clear();
   options.seed = 6;
   ASSERT_TRUE(SynthesizeScenes(SystemFileOps(), Path("other"), options).ok());
   for (const auto& [name, bytes] : Contents(Path("other"))) {
@@ -88,14 +112,16 @@ TEST_F(SynthesisTest, TheSameSeedGivesTheSameBytesWhateverTheThreads) {
 }
 
 TEST_F(SynthesisTest, FoldersTarsAndMemberNamesAreThoseOfTheLayout) {
-  int64_t calls = 0, last_total = 0;
+  int64_t last_done = 0, last_total = 0;
   const auto report = SynthesizeScenes(SystemFileOps(), Path("data"), Small(), [&](int64_t done, int64_t total) {
-    EXPECT_EQ(done, ++calls);
+    EXPECT_GT(done, last_done);
+    last_done = done;
     last_total = total;
   });
   ASSERT_TRUE(report.ok()) << report.status();
-  EXPECT_EQ(calls, last_total);
-  EXPECT_EQ(calls, report->files);
+  EXPECT_EQ(last_done, last_total);
+  EXPECT_EQ(last_total, report->files + 3 * 12) << "files and frames";
+  EXPECT_EQ(report->files, 3 * static_cast<int64_t>(SynthesizedAttributes().size()));
   EXPECT_GT(report->points, 3 * 10000);
   ASSERT_EQ(report->clips.size(), 3u);
   std::set<std::string> folders;
@@ -104,9 +130,12 @@ TEST_F(SynthesisTest, FoldersTarsAndMemberNamesAreThoseOfTheLayout) {
   for (const std::string& clip : report->clips) {
     EXPECT_TRUE(std::regex_match(clip, std::regex("[0-9]{17,20}(_[0-9]+){4}"))) << clip;
     for (const std::string& attribute : SynthesizedAttributes()) {
+      ASSERT_TRUE(fs::exists(Path("data/" + attribute + "/" + clip + Extension(attribute)))) << attribute;
+      if (Extension(attribute) != ".tar") continue;
       const auto tar = TarIndex::Open(Path("data/" + attribute + "/" + clip + ".tar"));
       ASSERT_TRUE(tar.ok()) << tar.status();
-      const bool per_frame = attribute == "pose" || attribute.find("object_info") != std::string::npos;
+      const bool per_frame = attribute == "pose" || attribute.find("object_info") != std::string::npos ||
+                             attribute.find("480p") != std::string::npos;
       EXPECT_EQ((*tar)->members().size(), per_frame ? 12u : attribute == "extrinsic" ? 2u : 1u) << attribute;
       for (const TarMember& member : (*tar)->members()) EXPECT_EQ(member.name.rfind(clip + ".", 0), 0u) << member.name;
     }
@@ -115,6 +144,11 @@ TEST_F(SynthesisTest, FoldersTarsAndMemberNamesAreThoseOfTheLayout) {
     };
     EXPECT_TRUE(has("pose", "000011.pose.front.npy"));
     EXPECT_TRUE(has("intrinsic", "intrinsic.front.npy"));
+    EXPECT_TRUE(has("image_480p_front", "000011.image.front.jpg"));
+    EXPECT_TRUE(has("skymask_480p_front", "000000.skymask.front.png"));
+    EXPECT_TRUE(has("voxel_depth_100_480p_front", "000000.voxel_depth_100.front.png"));
+    EXPECT_TRUE(has("semantic_buffer_480p_front", "000005.semantic_buffer.front.png"));
+    EXPECT_TRUE(has("instance_buffer_480p_front", "000010.instance_buffer.front.png"));
     EXPECT_TRUE(has("extrinsic", "extrinsic.lidar_TOP.npy"));
     EXPECT_TRUE(has("dynamic_object_info", "000000.dynamic_object_info.json"));
     EXPECT_TRUE(has("dynamic_object_points_canonical", "dynamic_object_points_canonical.npz"));
@@ -123,6 +157,117 @@ TEST_F(SynthesisTest, FoldersTarsAndMemberNamesAreThoseOfTheLayout) {
     EXPECT_TRUE(has("3d_road_line_voxelsize_025", "road_line.npy"));
     EXPECT_TRUE(has("3d_road_surface_voxelsize_04", "road_surface.npy"));
   }
+}
+
+// The member of a clip's tar as its reader decodes it.
+HostTensor Image(const std::string& root, const std::string& attribute, const std::string& clip,
+                 const std::string& suffix) {
+  const auto tar = TarIndex::Open(root + "/" + attribute + "/" + clip + ".tar");
+  EXPECT_TRUE(tar.ok()) << tar.status();
+  const TarMember* member = (*tar)->Find(clip + "." + suffix);
+  EXPECT_NE(member, nullptr) << suffix;
+  const auto bytes = (*tar)->Read(*member);
+  const auto image = suffix.find(".jpg") != std::string::npos ? ParseJpeg(*bytes, suffix) : ParsePng(*bytes, suffix);
+  EXPECT_TRUE(image.ok()) << image.status();
+  return *image;
+}
+
+// Peak signal to noise ratio of two uint8 images of one size, in decibels.
+double Psnr(const HostTensor& a, const HostTensor& b) {
+  EXPECT_EQ(a.shape(), b.shape());
+  double squares = 0;
+  for (int64_t k = 0; k < a.size(); ++k) {
+    const double difference = static_cast<double>(a.data<uint8_t>()[k]) - b.data<uint8_t>()[k];
+    squares += difference * difference;
+  }
+  return 10 * std::log10(255.0 * 255.0 * a.size() / squares);
+}
+
+TEST_F(SynthesisTest, ImagesMasksDepthBuffersAndVideosShowTheSameFrames) {
+  SynthesisOptions options = Small();
+  options.clips = 2;
+  options.image_width = 208;
+  options.image_height = 120;
+  options.attributes = ImageAttributes();
+  options.attributes.insert(options.attributes.end(), VideoAttributes().begin(), VideoAttributes().end());
+  ASSERT_TRUE(SynthesizeScenes(SystemFileOps(), Path("data"), options).ok());
+  double worst_image = 1000, worst_buffer = 1000;
+  for (const std::string& clip : ClipIds(options.seed, 2)) {
+    const std::string image_video = Path("data/video_480p_front/" + clip + ".mp4"),
+                      buffer_video = Path("data/semantic_buffer_video_480p_front/" + clip + ".mp4");
+    for (const std::string& video : {image_video, buffer_video}) {
+      const auto frames = CountFrames(video);
+      ASSERT_TRUE(frames.ok()) << frames.status();
+      EXPECT_EQ(*frames, options.frames);
+    }
+    const auto images = ReadFrames(image_video, 0, options.frames),
+               buffers = ReadFrames(buffer_video, 0, options.frames);
+    ASSERT_TRUE(images.ok() && buffers.ok());
+    HostTensor previous;
+    for (int frame = 0; frame < options.frames; ++frame) {
+      char number[8];
+      std::snprintf(number, sizeof(number), "%06d", frame % 1000000);
+      const auto member = [&](const std::string& name, const std::string& extension) {
+        return Image(Path("data"), name + "_480p_front", clip,
+                     std::string(number) + "." + name + ".front." + extension);
+      };
+      const HostTensor image = member("image", "jpg"), sky = member("skymask", "png"),
+                       depth = member("voxel_depth_100", "png"), classes = member("semantic_buffer", "png"),
+                       instances = member("instance_buffer", "png");
+      EXPECT_EQ(image.Describe(), "uint8[120,208,3]");
+      EXPECT_EQ(sky.Describe(), "bool[120,208]");
+      EXPECT_EQ(depth.Describe(), "uint16[120,208]");
+      EXPECT_EQ(classes.Describe(), "uint8[120,208]");
+      EXPECT_EQ(instances.Describe(), "uint16[120,208]");
+      HostTensor colours(DType::kUInt8, {120, 208, 3});
+      for (int64_t pixel = 0; pixel < sky.size(); ++pixel) {
+        const int label = classes.data<uint8_t>()[pixel];
+        ASSERT_EQ(sky.data<bool>()[pixel], label == 0);
+        ASSERT_TRUE(label != 0 || (depth.data<uint16_t>()[pixel] == 0 && instances.data<uint16_t>()[pixel] == 0));
+        for (int c = 0; c < 3; ++c) {
+          colours.data<uint8_t>()[3 * pixel + c] = kBufferColours[static_cast<int>(kSemanticClasses[label].group)][c];
+        }
+      }
+      worst_image = std::min(worst_image, Psnr(image, (*images)[frame]));
+      worst_buffer = std::min(worst_buffer, Psnr(colours, (*buffers)[frame]));
+      EXPECT_TRUE(frame == 0 || Psnr(image, previous) < 45) << "frames differ";
+      previous = image;
+    }
+  }
+  std::printf("videos: at least %.1f dB, buffers %.1f dB\n", worst_image, worst_buffer);
+  EXPECT_GT(worst_image, 28);
+  EXPECT_GT(worst_buffer, 16);
+}
+
+TEST_F(SynthesisTest, CaptionsSayTheWeatherOfTheirClip) {
+  SynthesisOptions options = Small();
+  options.attributes = {"caption"};
+  ASSERT_TRUE(SynthesizeScenes(SystemFileOps(), Path("data"), options).ok());
+  const auto contents = Contents(Path("data"));
+  const std::vector<std::string> ids = ClipIds(options.seed, options.clips);
+  for (int clip = 0; clip < options.clips; ++clip) {
+    const Scene scene = MakeScene(options.seed, static_cast<uint64_t>(clip), options.frames);
+    const std::string caption =
+        WeatherCaption(scene.weather, RandomStream(options.seed, static_cast<uint64_t>(clip), SceneStream::kCaption));
+    EXPECT_EQ(contents.at("caption/" + ids[clip] + ".json"), "{\n    \"weather\": \"" + caption + "\"\n}");
+  }
+}
+
+TEST_F(SynthesisTest, AttributesThatCannotBeMadeAreNamed) {
+  SynthesisOptions options = Small();
+  options.attributes = {"pose", "skymask_480_front", "lidars"};
+  absl::Status status = SynthesizeScenes(SystemFileOps(), Path("data"), options).status();
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kConfig);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("did you mean skymask_480p_front?"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("lidars"));
+  // A program without a video encoder says which has one.
+  status = SynthesizeScenes(SystemFileOps(), Path("data"), Synthesize(), {"pose", "video_480p_front"}).status();
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kConfig);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("//data_process:synthesize_scenes"));
+  options.attributes = {"semantic_buffer_video_480p_front"};
+  options.image_height = 61;
+  EXPECT_EQ(ExitCodeOf(SynthesizeScenes(SystemFileOps(), Path("data"), options).status()), ExitCode::kConfig);
+  EXPECT_TRUE(IsEmpty());
 }
 
 TEST_F(SynthesisTest, AnExistingFolderIsRefusedAndKept) {
@@ -147,7 +292,8 @@ TEST_F(SynthesisTest, AnExistingFolderIsRefusedAndKept) {
 }
 
 TEST_F(SynthesisTest, StoppingLeavesNothing) {
-  for (const int64_t after : {int64_t{0}, int64_t{1}, int64_t{20}}) {
+  // Before all, at the first file, among files and among frames.
+  for (const int64_t after : {int64_t{0}, int64_t{1}, int64_t{20}, int64_t{60}}) {
     std::atomic<bool> stop{after == 0};
     bool saw_the_unfinished_folder = false;
     const auto report = SynthesizeScenes(
@@ -214,6 +360,8 @@ TEST_F(SynthesisTest, AFailureAtAnyPointLeavesNothing) {
   options.clips = 1;
   options.frames = 2;
   options.point_spacing = 1;
+  options.image_width = 32;
+  options.image_height = 16;
   options.picture = true;
   SetParallelThreads(1);
   FailingOps counting(1 << 20);
@@ -263,9 +411,10 @@ TEST_F(SynthesisTest, AConfigMeansTheSameAsItsOptions) {
   config.set_clips(1);
   config.set_frames(12);
   config.set_point_spacing(0.5);
-  ASSERT_TRUE(SynthesizeScenes(SystemFileOps(), Path("config"), config).ok());
+  ASSERT_TRUE(SynthesizeScenes(SystemFileOps(), Path("config"), config, GeometryAttributes()).ok());
   SynthesisOptions options = Small();
   options.clips = 1;
+  options.attributes = GeometryAttributes();
   ASSERT_TRUE(SynthesizeScenes(SystemFileOps(), Path("options"), options).ok());
   EXPECT_TRUE(Contents(Path("config")) == Contents(Path("options")));
 }
@@ -273,6 +422,7 @@ TEST_F(SynthesisTest, AConfigMeansTheSameAsItsOptions) {
 TEST_F(SynthesisTest, ThePictureShowsTheClips) {
   SynthesisOptions options = Small();
   options.picture = true;
+  options.attributes = {"pose"};
   ASSERT_TRUE(SynthesizeScenes(SystemFileOps(), Path("data"), options).ok());
   const std::string png = Contents(Path("data")).at("overview.png");
   const auto picture = ParsePng(png, "overview.png");
