@@ -1,0 +1,44 @@
+"""What the tests of generate_metadata_csv and inspect share: a data set to damage, and running a program."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+RUNFILES = os.path.join(os.environ["TEST_SRCDIR"], os.environ["TEST_WORKSPACE"])
+CLIPS = ["10061305430875486848_1080_000_1100_000", "13679757109245957439_4167_170_4187_170", "ab-c", "b.c", "d e", "ü"]
+FRAMES = 5
+
+
+def new_folder(name):
+    folder = os.path.join(os.environ["TEST_TMPDIR"], name)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    return folder
+
+
+def data_set(name, clips=CLIPS):
+    """A folder with every kind of file for these clips; made once, then copied."""
+    template = os.path.join(os.environ["TEST_TMPDIR"], "template-%d" % len(clips))
+    if not os.path.exists(template):
+        maker = os.path.join(RUNFILES, "data_process/inspection/make_test_data")
+        subprocess.run([maker, template, str(FRAMES)] + clips, check=True)
+    folder = os.path.join(os.environ["TEST_TMPDIR"], name)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(template, folder)
+    return folder
+
+
+class Result:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+        self.said = out + err
+
+
+def run(program, *arguments, cwd=None):
+    """Runs a program of data_process as from the folder `cwd`."""
+    environment = dict(os.environ)
+    if cwd:
+        environment["BUILD_WORKING_DIRECTORY"] = cwd
+    done = subprocess.run([os.path.join(RUNFILES, "data_process", program)] + [os.fsencode(a) for a in arguments],
+                          env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

@@ -1,0 +1,298 @@
+#include "data_process/inspection/clip_pictures.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <opencv2/imgproc.hpp>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/status.h"
+#include "data_process/formats/jpeg.h"
+#include "data_process/formats/npy.h"
+#include "data_process/formats/png.h"
+#include "data_process/formats/tar.h"
+#include "data_process/formats/torch_zip.h"
+#include "data_process/formats/video.h"
+#include "data_process/scenes/birds_eye.h"
+#include "data_process/scenes/clip_archive.h"
+#include "data_process/scenes/coordinates.h"
+#include "data_process/scenes/scene_objects.h"
+#include "data_process/scenes/semantic_classes.h"
+
+namespace cubist {
+namespace {
+
+using Colour = std::array<uint8_t, 3>;
+
+constexpr std::array<const char*, 4> kFronts = {"image_480p_front", "image_front", "video_480p_front", "video_front"};
+constexpr std::array<const char*, 2> kDepths = {"voxel_depth_100_480p_front", "lidar_depth_100_480p_front"};
+constexpr std::array<const char*, 2> kClouds = {"pc_with_map_without_car_voxelsize_01", "pc_voxelsize_01"};
+
+constexpr double kBehind = 20, kAhead = 84, kAside = 30;  // m
+constexpr double kScale = 8;                              // pixels a metre
+constexpr int kWidth = static_cast<int>((kBehind + kAhead) * kScale), kHeight = static_cast<int>(2 * kAside * kScale);
+constexpr Colour kGround = {30, 32, 40};
+constexpr Colour kEgo = {255, 86, 34};
+constexpr int kHoleRounds = 3;
+
+cv::Scalar ScalarOf(const Colour& colour) { return cv::Scalar(colour[0], colour[1], colour[2]); }
+
+// Shares the memory.
+cv::Mat MatOf(HostTensor& picture) {
+  return cv::Mat(static_cast<int>(picture.shape()[0]), static_cast<int>(picture.shape()[1]), CV_8UC3, picture.bytes());
+}
+
+// Frame numbers in the member names of a tar: <clip>.NNNNNN.<suffix>.
+std::vector<int64_t> FramesOfTar(const std::string& path, const std::string& clip) {
+  std::set<int64_t> frames;
+  const auto tar = TarIndex::Open(path);
+  if (!tar.ok()) return {};
+  for (const TarMember& member : (*tar)->members()) {
+    int64_t frame = 0;
+    if (!absl::StartsWith(member.name, clip + ".")) continue;
+    const std::string digits = member.name.substr(clip.size() + 1, 6);
+    if (digits.size() == 6 && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+        absl::SimpleAtoi(digits, &frame)) {
+      frames.insert(frame);
+    }
+  }
+  return {frames.begin(), frames.end()};
+}
+
+absl::StatusOr<HostTensor> AsColours(HostTensor image, const std::string& what) {
+  if (image.dtype() == DType::kUInt8 && image.shape().size() == 3 && image.shape()[2] == 3) return image;
+  return DataError(what + ": a picture is uint8[H,W,3], this is " + image.Describe());
+}
+
+// The part of an error that fits into a panel: without the path in front.
+std::string InFewWords(const absl::Status& status) {
+  const std::string text(status.message());
+  const size_t slash = text.rfind('/', text.find(' '));
+  return slash == std::string::npos ? text : text.substr(slash + 1);
+}
+
+Colour ColourOfType(const std::string& type) {
+  const auto of = [](SemanticClass which) { return kSemanticClasses[static_cast<size_t>(which)].colour; };
+  if (type == "car") return of(SemanticClass::kCar);
+  if (type == "pedestrian") return of(SemanticClass::kPedestrian);
+  if (type == "cyclist") return of(SemanticClass::kBicyclist);
+  if (type == "sign") return of(SemanticClass::kSign);
+  return of(SemanticClass::kUndefined);
+}
+
+// Sixteenths of a pixel, which OpenCV draws with a shift of 4.
+constexpr int kShift = 4;
+cv::Point PixelOf(const Vector3& camera) {
+  const double x = (camera[0] + kBehind) * kScale, y = kHeight - (camera[1] + kAside) * kScale;
+  const auto fixed = [](double v) {
+    return static_cast<int>(std::lround(std::clamp(v, -4000.0, 4000.0) * (1 << kShift)));
+  };
+  return {fixed(x), fixed(y)};
+}
+
+void DrawObject(const SceneObject& object, const Matrix4& world_to_camera, cv::Mat& picture) {
+  const Matrix4 to_camera = Multiply(world_to_camera, object.object_to_world);
+  const double x = object.lwh[0] / 2, y = object.lwh[1] / 2;
+  std::vector<cv::Point> corners;
+  for (const auto& [sx, sy] : {std::pair(x, y), std::pair(-x, y), std::pair(-x, -y), std::pair(x, -y)}) {
+    corners.push_back(PixelOf(Apply(to_camera, {sx, sy, 0})));
+  }
+  cv::fillConvexPoly(picture, corners, ScalarOf(ColourOfType(object.type)), cv::LINE_AA, kShift);
+  cv::polylines(picture, corners, true, cv::Scalar(255, 255, 255), 1, cv::LINE_AA, kShift);
+  cv::line(picture, PixelOf(Apply(to_camera, {0, 0, 0})), PixelOf(Apply(to_camera, {x, 0, 0})),
+           cv::Scalar(255, 255, 255), 1, cv::LINE_AA, kShift);
+}
+
+}  // namespace
+
+// In world coordinates.
+struct ClipPictures::Cloud {
+  std::vector<Vector3> points;
+  std::vector<uint8_t> classes;
+};
+
+HostTensor ColourDepth(const HostTensor& centimetres) {
+  const int64_t height = centimetres.shape()[0], width = centimetres.shape()[1];
+  HostTensor nearness(DType::kUInt8, {height, width}), picture(DType::kUInt8, {height, width, 3});
+  const auto* depth = centimetres.data<uint16_t>();
+  for (int64_t i = 0; i < height * width; ++i) {
+    // By the square root: most of a street's pixels are near.
+    const double part = std::sqrt(std::min(1.0, depth[i] / (100 * kDepthPictureMetres)));
+    nearness.data<uint8_t>()[i] = static_cast<uint8_t>(std::lround(255 * (1 - part)));
+  }
+  const cv::Mat grey(static_cast<int>(height), static_cast<int>(width), CV_8UC1, nearness.bytes());
+  cv::Mat coloured, rgb = MatOf(picture);
+  cv::applyColorMap(grey, coloured, cv::COLORMAP_TURBO);
+  cv::cvtColor(coloured, rgb, cv::COLOR_BGR2RGB);
+  for (int64_t i = 0; i < height * width; ++i) {
+    if (depth[i] == 0) std::copy(kGround.begin(), kGround.end(), picture.data<uint8_t>() + 3 * i);
+  }
+  return picture;
+}
+
+ClipPictures::ClipPictures(const DataTree& tree, const std::string& clip) : tree_(tree), clip_(clip) {
+  for (const char* attribute : {"pose", kFronts[0], kFronts[1], kDepths[0], kDepths[1]}) {
+    const ClipFile* file = Find(attribute);
+    if (file == nullptr || file->kind != ClipFile::Kind::kTar) continue;
+    frames_ = FramesOfTar(file->path, clip);
+    if (!frames_.empty()) return;
+  }
+  for (const char* attribute : kFronts) {
+    const ClipFile* file = Find(attribute);
+    if (file == nullptr || file->kind != ClipFile::Kind::kVideo) continue;
+    const absl::StatusOr<int64_t> count = CountFrames(file->path);
+    for (int64_t frame = 0; frame < (count.ok() ? *count : 0); ++frame) frames_.push_back(frame);
+    if (!frames_.empty()) return;
+  }
+}
+
+ClipPictures::~ClipPictures() = default;
+
+const ClipFile* ClipPictures::Find(const std::string& attribute) const {
+  for (const AttributeFolder& folder : tree_.attributes) {
+    const auto file = folder.clips.find(clip_);
+    if (folder.name == attribute && file != folder.clips.end()) return &file->second;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<HostTensor> ClipPictures::ReadFront(const std::string& attribute, const ClipFile& file,
+                                                   int64_t frame) const {
+  if (file.kind == ClipFile::Kind::kVideo) {
+    ASSIGN_OR_RETURN(const std::vector<HostTensor> images, ReadFrames(file.path, frame, 1));
+    return images[0];
+  }
+  ClipArchive archive(tree_.root, 1);
+  ASSIGN_OR_RETURN(const MemberBytes member, archive.ReadFrame(attribute, clip_, frame, "image.front.jpg"));
+  ASSIGN_OR_RETURN(HostTensor image, ParseJpeg(member.bytes, member.what));
+  return AsColours(std::move(image), member.what);
+}
+
+ClipPicture ClipPictures::Front(int64_t frame) const {
+  ClipPicture picture{"front image", HostTensor(DType::kUInt8, {0, 0, 3}), "no image or video of the front", 0};
+  for (const char* attribute : kFronts) {
+    const ClipFile* file = Find(attribute);
+    if (file == nullptr) continue;
+    picture.title = attribute;
+    absl::StatusOr<HostTensor> image = ReadFront(attribute, *file, frame);
+    picture.reason = image.ok() ? "" : InFewWords(image.status());
+    if (image.ok()) picture.pixels = *std::move(image);
+    break;
+  }
+  return picture;
+}
+
+ClipPicture ClipPictures::Depth(int64_t frame) const {
+  ClipPicture picture{"depth", HostTensor(DType::kUInt8, {0, 0, 3}), "no depth", 0};
+  for (const char* attribute : kDepths) {
+    if (Find(attribute) == nullptr) continue;
+    picture.title = attribute;
+    ClipArchive archive(tree_.root, 1);
+    // The member is named after the attribute without the camera: voxel_depth_100.front.png.
+    const std::string kind(attribute, std::string(attribute).find("_480p"));
+    const auto read = [&]() -> absl::StatusOr<HostTensor> {
+      ASSIGN_OR_RETURN(const MemberBytes member, archive.ReadFrame(attribute, clip_, frame, kind + ".front.png"));
+      ASSIGN_OR_RETURN(const HostTensor depth, ParsePng(member.bytes, member.what));
+      if (depth.dtype() == DType::kUInt16 && depth.shape().size() == 2) return ColourDepth(depth);
+      return DataError(member.what + ": depth is uint16[H,W], this is " + depth.Describe());
+    };
+    absl::StatusOr<HostTensor> image = read();
+    picture.reason = image.ok() ? "" : InFewWords(image.status());
+    if (image.ok()) {
+      picture.pixels = *std::move(image);
+      picture.metres = kDepthPictureMetres;
+    }
+    break;
+  }
+  return picture;
+}
+
+absl::Status ClipPictures::LoadCloud() const {
+  if (cloud_ != nullptr) return absl::OkStatus();
+  std::string attribute;
+  for (const char* name : kClouds) {
+    if (attribute.empty() && Find(name) != nullptr) attribute = name;
+  }
+  if (attribute.empty()) return DataError("no point cloud");
+  ClipArchive archive(tree_.root, 1);
+  ASSIGN_OR_RETURN(const MemberBytes member, archive.Read(attribute, clip_, "pcd.vs01.pth"));
+  ASSIGN_OR_RETURN(const auto tensors, ReadTorchTensors(member.bytes, member.what));
+  for (const char* name : {"points", "semantics", "pc_to_world"}) {
+    if (tensors.count(name) == 0) return DataError(absl::StrCat(member.what, ": '", name, "' is missing"));
+  }
+  const HostTensor &points = tensors.at("points"), &semantics = tensors.at("semantics");
+  const auto is_number = [](const HostTensor& tensor) {
+    return tensor.dtype() != DType::kFloat16 && tensor.dtype() != DType::kBFloat16;
+  };
+  if (points.shape().size() != 2 || points.shape()[1] != 3 || !is_number(points) || !is_number(semantics) ||
+      semantics.shape() != std::vector<int64_t>{points.shape()[0]}) {
+    return DataError(
+        absl::StrCat(member.what, ": points and semantics are ", points.Describe(), " and ", semantics.Describe()));
+  }
+  ASSIGN_OR_RETURN(const Matrix4 to_world, MatrixFrom(tensors.at("pc_to_world"), member.what));
+  const HostTensor xyz = points.Cast(DType::kFloat64), ids = semantics.Cast(DType::kInt64);
+  auto cloud = std::make_unique<Cloud>();
+  for (int64_t i = 0; i < ids.size(); ++i) {
+    const double* p = xyz.data<double>() + 3 * i;
+    const int64_t id = ids.data<int64_t>()[i];
+    cloud->points.push_back(Apply(to_world, {p[0], p[1], p[2]}));
+    cloud->classes.push_back(static_cast<uint8_t>(id >= 0 && id < kSemanticClassCount ? id : 0));
+  }
+  cloud_ = std::move(cloud);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<HostTensor> ClipPictures::DrawBirdsEye(int64_t frame) const {
+  if (Find("pose") == nullptr) return DataError("no pose");
+  RETURN_IF_ERROR(LoadCloud());
+  ClipArchive archive(tree_.root, 4);
+  ASSIGN_OR_RETURN(const MemberBytes pose, archive.ReadFrame("pose", clip_, frame, "pose.front.npy"));
+  ASSIGN_OR_RETURN(const HostTensor array, ParseNpy(pose.bytes, pose.what));
+  ASSIGN_OR_RETURN(const Matrix4 camera_to_world, PoseFrom(array, pose.what));
+  const Matrix4 world_to_camera = InverseTransform(OpenCvToFlu(camera_to_world));
+  BirdsEyeCanvas canvas(kWidth, kHeight, kScale, kGround);
+  for (size_t i = 0; i < cloud_->points.size(); ++i) {
+    const Vector3 p = Apply(world_to_camera, cloud_->points[i]);
+    canvas.Point(p[0] + kBehind, p[1] + kAside, p[2], kSemanticClasses[cloud_->classes[i]].colour);
+  }
+  for (int round = 0; round < kHoleRounds; ++round) canvas.FillHoles();
+  HostTensor picture = canvas.Picture();
+  cv::Mat drawn = MatOf(picture);
+  for (const char* attribute : {"static_object_info", "dynamic_object_info"}) {
+    if (Find(attribute) == nullptr) continue;
+    ASSIGN_OR_RETURN(const MemberBytes member,
+                     archive.ReadFrame(attribute, clip_, frame, absl::StrCat(attribute, ".json")));
+    ASSIGN_OR_RETURN(const SceneObjects objects, ParseSceneObjects(member.bytes, member.what));
+    for (const auto& [id, object] : objects) DrawObject(object, world_to_camera, drawn);
+  }
+  const std::vector<cv::Point> ego = {PixelOf({2.2, 0, 0}), PixelOf({-2.2, 1.4, 0}), PixelOf({-2.2, -1.4, 0})};
+  cv::fillConvexPoly(drawn, ego, ScalarOf(kEgo), cv::LINE_AA, kShift);
+  constexpr int kRulerMetres = 20, kRulerEnd = kWidth - 24, kRulerHeight = kHeight - 20;
+  constexpr int kRulerBegin = kRulerEnd - static_cast<int>(kRulerMetres * kScale);
+  const cv::Scalar white(236, 238, 242);
+  cv::line(drawn, {kRulerBegin, kRulerHeight}, {kRulerEnd, kRulerHeight}, white, 3);
+  cv::putText(drawn, absl::StrCat(kRulerMetres, " m"), {kRulerBegin, kRulerHeight - 10}, cv::FONT_HERSHEY_SIMPLEX, 0.75,
+              white, 1, cv::LINE_AA);
+  return picture;
+}
+
+ClipPicture ClipPictures::BirdsEye(int64_t frame) const {
+  ClipPicture picture{"bird's eye", HostTensor(DType::kUInt8, {0, 0, 3}), "", 0};
+  for (auto name = kClouds.rbegin(); name != kClouds.rend(); ++name) {
+    if (Find(*name) != nullptr) picture.title = *name;
+  }
+  absl::StatusOr<HostTensor> drawn = DrawBirdsEye(frame);
+  if (drawn.ok()) {
+    picture.pixels = *std::move(drawn);
+  } else {
+    picture.reason = InFewWords(drawn.status());
+  }
+  return picture;
+}
+
+}  // namespace cubist

@@ -1,0 +1,113 @@
+#include "data_process/inspection/inspection_report.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/data_place.h"
+#include "data_process/inspection/name_list.h"
+#include "nlohmann/json.hpp"
+
+namespace cubist {
+namespace {
+
+constexpr size_t kBrokenAtMost = 30;
+
+std::string Megabytes(uint64_t bytes) { return absl::StrFormat("%.1f MB", static_cast<double>(bytes) * 1e-6); }
+
+std::string Members(const AttributeSummary& attribute) {
+  if (attribute.most_members == 0) return "";
+  if (attribute.least_members == attribute.most_members) return absl::StrCat(attribute.most_members);
+  return absl::StrCat(attribute.least_members, "..", attribute.most_members);
+}
+
+// Columns as wide as they need to be; the last one is not padded.
+std::string Table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line = "  ";
+    for (size_t c = 0; c < row.size(); ++c) {
+      line += row[c];
+      if (c + 1 < row.size()) line.append(widths[c] - row[c].size() + 2, ' ');
+    }
+    absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string InspectionText(const Inspection& inspection) {
+  uint64_t bytes = 0;
+  std::vector<std::vector<std::string>> rows = {{"attribute", "clips", "members", "size", "holds"}};
+  std::string missing, differing, broken;
+  for (const AttributeSummary& attribute : inspection.attributes) {
+    bytes += attribute.bytes;
+    const std::vector<PayloadKinds::Kind> kinds = attribute.holds.kinds();
+    rows.push_back({attribute.name, absl::StrCat(attribute.clips), Members(attribute), Megabytes(attribute.bytes),
+                    kinds.empty() ? "" : kinds[0].description});
+    if (!attribute.missing.empty()) {
+      absl::StrAppend(&missing, "  ", attribute.missing.size(), " of ", inspection.clips.size(), " clips lack ",
+                      attribute.name, ": ", ListNames(attribute.missing), "\n");
+    }
+    for (size_t k = 1; k < kinds.size(); ++k) {
+      absl::StrAppend(&differing, "  ", attribute.name, " is ", kinds[k].description, " in ", kinds[k].clips.size(),
+                      " clips: ", ListNames(kinds[k].clips), "\n");
+    }
+  }
+  for (size_t i = 0; i < std::min(inspection.broken.size(), kBrokenAtMost); ++i) {
+    absl::StrAppend(&broken, "  ", std::string(inspection.broken[i].message()), "\n");
+  }
+  if (inspection.broken.size() > kBrokenAtMost) {
+    absl::StrAppend(&broken, "  and ", inspection.broken.size() - kBrokenAtMost, " more; --json FILE lists all\n");
+  }
+  std::string text = absl::StrCat(inspection.root, ": ", inspection.clips.size(), " clips, ",
+                                  inspection.attributes.size(), " attributes, ", Megabytes(bytes), "\n\n", Table(rows));
+  if (!missing.empty()) absl::StrAppend(&text, "\nmissing\n", missing);
+  if (!differing.empty()) absl::StrAppend(&text, "\ndifferent from the other clips\n", differing);
+  if (!broken.empty()) absl::StrAppend(&text, "\nbroken\n", broken);
+  if (!inspection.remarks.empty()) {
+    absl::StrAppend(&text, "\nalso there\n");
+    for (const std::string& remark : inspection.remarks) absl::StrAppend(&text, "  ", remark, "\n");
+  }
+  if (inspection.complete()) absl::StrAppend(&text, "\nnothing is missing, nothing is broken\n");
+  return text;
+}
+
+std::string InspectionJson(const Inspection& inspection) {
+  using Json = nlohmann::ordered_json;
+  Json json = {{"root", inspection.root},     {"clips", inspection.clips}, {"complete", inspection.complete()},
+               {"attributes", Json::array()}, {"broken", Json::array()},   {"remarks", inspection.remarks}};
+  for (const AttributeSummary& attribute : inspection.attributes) {
+    Json holds = Json::array();
+    for (const PayloadKinds::Kind& kind : attribute.holds.kinds()) {
+      holds.push_back({{"what", kind.description}, {"clips", kind.clips}});
+    }
+    json["attributes"].push_back({{"name", attribute.name},
+                                  {"clips", attribute.clips},
+                                  {"members", {{"least", attribute.least_members}, {"most", attribute.most_members}}},
+                                  {"bytes", attribute.bytes},
+                                  {"holds", holds},
+                                  {"missing", attribute.missing}});
+  }
+  for (const absl::Status& status : inspection.broken) {
+    const DataPlace place = DataPlaceOf(status).value_or(DataPlace());
+    json["broken"].push_back({{"clip", place.clip},
+                              {"attribute", place.attribute},
+                              {"path", place.path},
+                              {"member", place.member},
+                              {"begin", place.begin},
+                              {"end", place.end},
+                              {"message", std::string(status.message())}});
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace cubist
