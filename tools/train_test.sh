@@ -118,6 +118,7 @@ expect_last_line "run folder: runs/small"
 [[ ! -e "${work}/user/runs" ]] || fail "${name}: made a folder"
 
 name="a run"
+mkdir -p "${work}/user/runs/small"  # to have something to replay
 train small.textproto --init_from 'a b.ckpt' --allow_fallback --profile_steps 10:15 --replay_step 7
 expect_code 0
 expect_last_line "run folder: runs/small"
