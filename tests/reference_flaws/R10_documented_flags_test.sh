@@ -7,7 +7,8 @@ cd "${runfiles}"
 python3 - README.md CONTRIBUTING.md docs/*.md <<'PYTHON'
 import re, subprocess, sys
 
-programs = {"train": "tools/train", "synthesize_scenes": "data_process/synthesize_scenes"}
+programs = {"train": "tools/train", "import_config": "tools/import_config",
+            **{name: f"data_process/{name}" for name in ("synthesize_scenes", "inspect", "generate_metadata_csv")}}
 flags = {name: set(re.findall(r"--[a-z][a-z_]*", subprocess.check_output([path, "--help"], text=True)))
          for name, path in programs.items()}
 ours = set().union(*flags.values())
@@ -15,7 +16,7 @@ named = wrong = 0
 for document in sys.argv[1:]:
     for number, line in enumerate(open(document), 1):
         # Flags of other programs: those of bazel, up to the "--" that ends them, and of whatever a `command` starts with.
-        command = re.search(r"\./bazelw run //[\w/]*:(\w+)(?: -- (.*))?", line)
+        command = re.search(r"\./bazelw run (?:--config=\w+ )?//[\w/]*:(\w+)(?: -- (.*))?", line)
         text, allowed = line, ours
         if command:
             text, allowed = command.group(2) or "", flags.get(command.group(1), ours)
