@@ -39,7 +39,7 @@ TEST(ResumeComparisonTest, RulesComeFromTheFieldOrFromWhatHoldsIt) {
       {"data.crop_jitter_range=1,2,3", "data.crop_jitter_range", "(not set)", "[1, 2, 3]", FATAL},
       {"training.precision=FP32", "training.precision", "BF16", "FP32", FATAL},
       {"data.synthesize={frames: 200}", "data.synthesize", "(not set)",
-       "{ clips: 8 frames: 200 seed: 0 point_spacing: 0.1 }", FREE},
+       "{ clips: 8 frames: 200 seed: 0 point_spacing: 0.1 image_width: 832 image_height: 480 }", FREE},
   };
   for (const Case& test : cases) {
     const auto differences = CompareForResume(Load(), Load({test.flag}));

@@ -261,6 +261,8 @@ absl::StatusOr<SynthesisOptions> OptionsFrom(const Synthesize& config) {
   options.frames = config.frames();
   options.seed = static_cast<uint32_t>(config.seed());
   options.point_spacing = config.point_spacing();
+  options.image_width = config.image_width();
+  options.image_height = config.image_height();
   RETURN_IF_ERROR(CheckOptions(options));
   return options;
 }

@@ -1,0 +1,33 @@
+#!/bin/bash
+# Recipes whose model is not built yet: the twins resolve, make their scenes and load batches with --dry_run, which says
+# that the model is missing; to train one is refused before anything is made.
+source "$(dirname "$0")/harness.sh"
+configs="${runfiles}/configs"
+
+for twin in diffusion reconstruction_3d reconstruction_2d reconstruction_dual; do
+  echo "${twin}"
+  config="${configs}/quickstart/${twin}.textproto"
+  model=gaussian_reconstruction
+  [[ "${twin}" == diffusion ]] && model=voxel_diffusion
+
+  expect 2 "${train}" "${config}"
+  log_says "${model}: this version does not train this model yet" "--dry_run"
+  expect 2 "${train}" "${config}" --preflight
+  log_says "${model}: this version does not train this model yet"
+  [[ ! -e runs && ! -e data ]] || fail "a refused run made something"
+
+  expect 2 "${train}" "${config}" --dry_run
+  log_says "training batch" "validation batch" " voxels" "${model}: this version does not train this model yet"
+  [[ ! -e runs && ! -e data ]] || fail "a dry run left something"
+done
+log_says "2 images of 104 x 60 as input, 2 images of 104 x 60 as supervision"
+
+echo "The full recipes' configs are good."
+for recipe in diffusion_64x64x64_dense_vs02_map_cond gsm_vs02_res512_view1_voxel_branch_only_sky_panorama \
+  gsm_vs02_res512_view1_pixel_branch_only_sky_mlp_modulator gsm_vs02_res512_view1_dual_branch_sky_mlp_modulator; do
+  expect 0 "${train}" "${configs}/recipes/${recipe}.textproto" --print_config
+  log_says "name: \"${recipe}\""
+  expect 2 "${train}" "${configs}/recipes/${recipe}.textproto" --set logging.logger_type=NONE
+  log_says "this version does not train this model yet"
+done
+echo "${commands} runs"
