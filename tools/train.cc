@@ -32,7 +32,9 @@ absl::StatusOr<int> Inform(const TrainFlags& flags, const ValidatedExperiment* e
 // Runs the workers and returns the exit code.
 absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& experiment,
                           const absl::StatusOr<std::string>& worker) {
-  if (!flags.dry_run) RETURN_IF_ERROR(CheckModelIsBuilt(experiment.proto()));
+  if (const absl::Status built = CheckModelIsBuilt(experiment.proto()); !built.ok() && !flags.dry_run) {
+    return ConfigError(std::string(built.message()) + "; its config is good, and --dry_run loads a batch of its data");
+  }
   ASSIGN_OR_RETURN(const std::string device, ChooseDevice(flags, experiment));
   ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
   RETURN_IF_ERROR(worker.status());

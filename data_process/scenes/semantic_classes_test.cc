@@ -24,6 +24,18 @@ TEST(SemanticClasses, BelongToTheGroupsOfTheData) {
   EXPECT_EQ(kSemanticClasses[static_cast<int>(SemanticClass::kBuilding)].name, "BUILDING");
 }
 
+// The reference's palette, as its buffers have it: by class, the index of a row of colours.
+TEST(SemanticClasses, BuffersHaveTheReferencesColours) {
+  const int rows[kSemanticClassCount] = {8, 3, 3, 3, 3, 1, 1, 1, 0, 0, 9, 0, 1, 1, 6, 4, 4, 5, 7, 5, 7, 2, 2};
+  const int colours[10][3] = {{102, 194, 165}, {252, 141, 98},  {141, 160, 203}, {188, 128, 189}, {77, 175, 74},
+                              {255, 217, 47},  {229, 196, 148}, {179, 179, 179}, {31, 120, 180},  {204, 235, 197}};
+  for (int label = 0; label < kSemanticClassCount; ++label) {
+    const int row = static_cast<int>(kSemanticClasses[label].group);
+    EXPECT_EQ(row, rows[label]) << kSemanticClasses[label].name;
+    for (int channel = 0; channel < 3; ++channel) EXPECT_EQ(kBufferColours[row][channel], colours[row][channel]);
+  }
+}
+
 TEST(SemanticClasses, HaveColoursThatCanBeToldApart) {
   for (int a = 0; a < kSemanticClassCount; ++a) {
     for (int b = 0; b < a; ++b) {

@@ -4,16 +4,20 @@
 #define CUBIST_DATA_PROCESS_VIDEO_VIDEO_WINDOW_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "base/host_tensor.h"
+#include "configs/proto/experiment.pb.h"
+#include "data_process/formats/image_limits.h"
+#include "data_process/formats/npy.h"
 #include "data_process/formats/video.h"
 #include "data_process/scenes/clip_archive.h"
 
 namespace cubist {
 
-// Folders of data_root. One that is empty is not read, and what it would give has no rows.
+// Folders of data_root. One that is empty is not read, and what it would give has no rows; the video is always read.
 struct VideoWindowAttributes {
   std::string video = "video_480p_front";                           // <clip>.mp4
   std::string caption = "caption";                                  // <clip>.json
@@ -41,15 +45,19 @@ struct VideoWindow {
 
 class VideoWindowReader {
  public:
-  VideoWindowReader(const std::string& data_root, const VideoWindowAttributes& attributes,
-                    const VideoLimits& limits = {});
+  // ConfigError when `attributes` names no video.
+  static absl::StatusOr<std::unique_ptr<VideoWindowReader>> Create(const std::string& data_root,
+                                                                   const VideoWindowAttributes& attributes,
+                                                                   const ReadLimits& limits);
 
-  // Frames first_frame to first_frame + count - 1. A video is decoded from its start: the reference's have one key
-  // frame. Any thread may call. Errors: DataErrors that name the file: missing or damaged, too few frames, a buffer of
-  // another size than the video or of another dtype, a pose or intrinsics that are none.
+  // Frames first_frame to first_frame + count - 1, at least one. A video is decoded from its start: the reference's
+  // have one key frame. Any thread may call. Errors: DataErrors that name the file: missing or damaged, too few frames,
+  // a buffer of another size than the video or of another dtype, a pose or intrinsics that are none.
   absl::StatusOr<VideoWindow> Read(const std::string& clip, int64_t first_frame, int64_t count);
 
  private:
+  VideoWindowReader(const std::string& data_root, const VideoWindowAttributes& attributes, const ReadLimits& limits);
+
   absl::StatusOr<HostTensor> ReadVideo(const std::string& attribute, const std::string& clip, int64_t first_frame,
                                        int64_t count) const;
   absl::StatusOr<HostTensor> ReadBuffer(const std::string& attribute, const std::string& clip, int64_t first_frame,
@@ -57,7 +65,9 @@ class VideoWindowReader {
 
   const std::string data_root_;
   const VideoWindowAttributes attributes_;
-  const VideoLimits limits_;
+  const VideoLimits video_limits_;
+  const ImageLimits image_limits_;
+  const NpyLimits array_limits_;
   ClipArchive archive_;
 };
 

@@ -83,7 +83,9 @@ VideoWindowAttributes AllAttributes() {
 
 absl::StatusOr<VideoWindow> Read(const std::string& root, const VideoWindowAttributes& attributes = AllAttributes(),
                                  int64_t first = 3, int64_t count = 4) {
-  return VideoWindowReader(root, attributes).Read("clip", first, count);
+  const auto reader = VideoWindowReader::Create(root, attributes, ReadLimits());
+  if (!reader.ok()) return reader.status();
+  return (*reader)->Read("clip", first, count);
 }
 
 TEST(VideoWindow, HasItsFramesOfEveryAttribute) {
@@ -132,13 +134,45 @@ TEST(VideoWindow, ReadsOnlyWhatIsAsked) {
   }
 }
 
+TEST(VideoWindow, NeedsAVideoAndAFrame) {
+  const std::string root = WriteClip("needs");
+  VideoWindowAttributes attributes;
+  attributes.video = "";
+  EXPECT_EQ(ExitCodeOf(Read(root, attributes).status()), ExitCode::kConfig);
+  EXPECT_EQ(ExitCodeOf(Read(root, AllAttributes(), 0, 0).status()), ExitCode::kInternal);
+  EXPECT_EQ(ExitCodeOf(Read(root, AllAttributes(), -1, 2).status()), ExitCode::kInternal);
+}
+
+TEST(VideoWindow, LimitsHold) {
+  const std::string root = WriteClip("limits");
+  const auto read = [&](const ReadLimits& limits) {
+    return ExitCodeOf((*VideoWindowReader::Create(root, AllAttributes(), limits))->Read("clip", 3, 4).status());
+  };
+  ReadLimits limits;
+  limits.set_max_image_pixels(kWidth * kHeight);
+  limits.set_max_video_frames(10);
+  EXPECT_EQ(read(limits), ExitCode::kDone);
+  limits.set_max_video_frames(5);
+  EXPECT_EQ(read(limits), ExitCode::kData);
+  limits.set_max_video_frames(10);
+  limits.set_max_image_pixels(kWidth * kHeight - 1);
+  EXPECT_EQ(read(limits), ExitCode::kData);
+  limits.set_max_image_pixels(kWidth * kHeight);
+  limits.set_max_member_bytes(50);
+  EXPECT_EQ(read(limits), ExitCode::kData);
+  limits.set_max_member_bytes(1000000);
+  limits.set_max_array_bytes(100);
+  EXPECT_EQ(read(limits), ExitCode::kData);
+}
+
 TEST(VideoWindow, WhatIsWrongIsNamed) {
   const auto expect = [](const std::string& root, const std::vector<std::string>& parts, int64_t first = 3) {
     const absl::Status status = Read(root, AllAttributes(), first).status();
     EXPECT_EQ(ExitCodeOf(status), ExitCode::kData) << status;
     for (const std::string& part : parts) EXPECT_NE(status.message().find(part), std::string::npos) << status;
   };
-  expect(WriteClip("end"), {"video_480p_front/clip.mp4"}, /*first=*/7);
+  expect(WriteClip("end"), {"video_480p_front/clip.mp4", "10 frames", "7 to 10"}, /*first=*/7);
+  expect(WriteClip("far"), {"video_480p_front/clip.mp4", "10 frames"}, /*first=*/20);
 
   std::string root = WriteClip("no_video");
   std::filesystem::remove(root + "/video_480p_front/clip.mp4");

@@ -22,6 +22,12 @@ for twin in diffusion reconstruction_3d reconstruction_2d reconstruction_dual; d
 done
 log_says "2 images of 104 x 60 as input, 2 images of 104 x 60 as supervision"
 
+echo "The full recipes load, too, in their own sizes."
+expect 2 "${train}" "${configs}/recipes/gsm_vs02_res512_view1_voxel_branch_only_sky_panorama.textproto" --dry_run \
+  --set logging.logger_type=NONE --set training.precision=FP32 --set "data.synthesize={ clips: 2 frames: 56 }" --set data.frame_end=56 \
+  --set data.validation_start_frame=10
+log_says "4 images of 832 x 480 as input, 9 images of 832 x 480 as supervision"
+
 echo "The full recipes' configs are good."
 for recipe in diffusion_64x64x64_dense_vs02_map_cond gsm_vs02_res512_view1_voxel_branch_only_sky_panorama \
   gsm_vs02_res512_view1_pixel_branch_only_sky_mlp_modulator gsm_vs02_res512_view1_dual_branch_sky_mlp_modulator; do

@@ -2,7 +2,7 @@
 #ifndef CUBIST_TOOLS_TASKS_BATCH_MAKER_H_
 #define CUBIST_TOOLS_TASKS_BATCH_MAKER_H_
 
-#include <c10/core/Device.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <memory>
@@ -22,6 +22,8 @@ struct TaskBatch {
 
   // What is in it, in a line.
   virtual std::string Describe() const = 0;
+  // All that it holds, always in the same order.
+  virtual std::vector<at::Tensor> Tensors() const = 0;
 };
 
 class BatchMaker {

@@ -60,6 +60,17 @@ std::string ReconstructionBatch::Describe() const {
                       cubist::Describe(supervision), " as supervision");
 }
 
+std::vector<at::Tensor> ReconstructionBatch::Tensors() const {
+  std::vector<at::Tensor> tensors = VoxelBatch::Tensors();
+  for (const std::vector<ImageBatch>* sets : {&input, &supervision}) {
+    for (const ImageBatch& set : *sets) {
+      tensors.insert(tensors.end(),
+                     {set.images, set.is_sky, set.is_picture, set.depth, set.camera_to_grid, set.intrinsics});
+    }
+  }
+  return tensors;
+}
+
 std::unique_ptr<BatchMaker> MakeReconstructionBatches(const Experiment& experiment, at::Device device) {
   return std::make_unique<ReconstructionBatches>(experiment.data(), device);
 }

@@ -27,6 +27,7 @@ struct ReconstructionBatch : VoxelBatch {
   std::vector<ImageBatch> input, supervision;  // a sample each
 
   std::string Describe() const override;
+  std::vector<at::Tensor> Tensors() const override;
 };
 
 // `experiment` is validated and has a gaussian_reconstruction.

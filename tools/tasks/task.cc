@@ -11,7 +11,8 @@ namespace cubist {
 absl::StatusOr<std::unique_ptr<Task>> MakeTask(const ValidatedExperiment& experiment, at::ScalarType dtype,
                                                at::Device device) {
   RETURN_IF_ERROR(CheckModelIsBuilt(experiment.proto()));
-  return MakeVoxelVaeTask(experiment.proto(), dtype, device);
+  if (experiment.proto().has_voxel_vae()) return MakeVoxelVaeTask(experiment.proto(), dtype, device);
+  return InternalError("a model is said to be built and has no task");
 }
 
 absl::StatusOr<std::unique_ptr<BatchMaker>> MakeBatchMaker(const ValidatedExperiment& experiment, at::ScalarType dtype,

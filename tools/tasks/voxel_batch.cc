@@ -53,6 +53,8 @@ std::string VoxelBatch::Describe() const {
   return absl::StrCat(size, size == 1 ? " sample: " : " samples: ", labels.size(0), " voxels");
 }
 
+std::vector<at::Tensor> VoxelBatch::Tensors() const { return {grid.ijk, grid.offsets, labels, draws}; }
+
 absl::Status Voxelize(const std::vector<SceneSample>& samples, const Data& config, int num_semantic, at::Device device,
                       VoxelBatch& batch) {
   batch.size = static_cast<int64_t>(samples.size());

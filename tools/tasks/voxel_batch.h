@@ -25,6 +25,7 @@ struct VoxelBatch : TaskBatch {
 
   // "2 samples: 71042 voxels".
   std::string Describe() const override;
+  std::vector<at::Tensor> Tensors() const override;
 };
 
 // Fills `batch`, whose other fields are the caller's. A voxel holds the points inside it, and the centres of the voxels

@@ -43,6 +43,13 @@ std::string VoxelDiffusionBatch::Describe() const {
   return absl::StrCat(text, ", ", Rows(boxes), " boxes of cars");
 }
 
+std::vector<at::Tensor> VoxelDiffusionBatch::Tensors() const {
+  std::vector<at::Tensor> tensors = VoxelBatch::Tensors();
+  for (const auto& [type, points] : maps) tensors.insert(tensors.end(), points.begin(), points.end());
+  tensors.insert(tensors.end(), boxes.begin(), boxes.end());
+  return tensors;
+}
+
 std::unique_ptr<BatchMaker> MakeVoxelDiffusionBatches(const Experiment& experiment, at::Device device) {
   return std::make_unique<VoxelDiffusionBatches>(experiment.data(), device);
 }

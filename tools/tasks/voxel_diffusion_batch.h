@@ -20,6 +20,7 @@ struct VoxelDiffusionBatch : VoxelBatch {
   std::vector<at::Tensor> boxes;
 
   std::string Describe() const override;
+  std::vector<at::Tensor> Tensors() const override;
 };
 
 // `experiment` is validated and has a voxel_diffusion.

@@ -9,6 +9,7 @@ namespace {
 
 struct EmptyBatch : TaskBatch {
   std::string Describe() const override { return ""; }
+  std::vector<at::Tensor> Tensors() const override { return {}; }
 };
 
 TEST(BatchShapeTest, AccumulationAsGiven) {

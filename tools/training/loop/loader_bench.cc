@@ -17,7 +17,6 @@
 #include "base/command_line.h"
 #include "base/status.h"
 #include "tools/tasks/task.h"
-#include "tools/tasks/voxel_batch.h"
 #include "tools/training/loop/batch_source.h"
 
 namespace cubist {
@@ -60,10 +59,9 @@ absl::Status Run(const std::string& config, double seconds, const std::vector<st
   for (int i = 0; i < kVerifiedBatches; ++i) {
     ASSIGN_OR_RETURN(const MicroBatch a, Next(*expected));
     ASSIGN_OR_RETURN(const MicroBatch b, Next(*source));
-    const auto& x = static_cast<const VoxelBatch&>(*a.batch);
-    const auto& y = static_cast<const VoxelBatch&>(*b.batch);
-    const bool same = a.batch->Describe() == b.batch->Describe() && at::equal(x.grid.ijk, y.grid.ijk) &&
-                      at::equal(x.labels, y.labels) && at::equal(x.draws, y.draws);
+    const std::vector<at::Tensor> x = a.batch->Tensors(), y = b.batch->Tensors();
+    const bool same = std::equal(x.begin(), x.end(), y.begin(), y.end(),
+                                 [](const at::Tensor& p, const at::Tensor& q) { return at::equal(p, q); });
     if (!same) return InternalError(absl::StrCat("batch ", i, " depends on the number of threads"));
     if (i == 0) std::printf("first batch: %s\n", b.batch->Describe().c_str());
   }

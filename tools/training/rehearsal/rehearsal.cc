@@ -222,7 +222,7 @@ absl::Status Rehearsal::TryData() {
 absl::Status Rehearsal::DryRun() {
   if (const absl::Status built = CheckModelIsBuilt(config_); !built.ok()) {
     RETURN_IF_ERROR(TryData());
-    return built;
+    return ConfigError(std::string(built.message()) + "; its config and its data are good");
   }
   RETURN_IF_ERROR(MakeParts());
   TrialSteps steps(parts_, communicator_, start_.state.step(), start_.state.samples_consumed(), run_.stop_requested);
