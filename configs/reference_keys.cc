@@ -72,6 +72,102 @@ std::set<std::string> ActiveParts(const Experiment& experiment) {
   return parts;
 }
 
+const std::vector<ReferenceDefault>& ReferenceDefaults() {
+  static const auto* const defaults = new std::vector<ReferenceDefault>{
+      // Of the data set's constructor.
+      {"train_kwargs.attr_subfolders", "", "[\"image_front\"]", ""},
+      {"train_kwargs.grid_crop_bbox_min", "", "[-10.24, -51.2, -12.8]", ""},
+      {"train_kwargs.grid_crop_bbox_max", "", "[92.16, 51.2, 38.4]", ""},
+      {"train_kwargs.grid_crop_augment", "", "false", "false"},
+      {"train_kwargs.grid_crop_augment_range", "", "[12.8, 12.8, 3.2]", ""},
+      {"train_kwargs.frame_start_num", "", "30", ""},
+      {"train_kwargs.frame_end_num", "", "170", ""},
+      {"train_kwargs.input_frame_offsets", "", "[0]", ""},
+      {"train_kwargs.sup_frame_offsets", "", "[0]", ""},
+      {"train_kwargs.input_slect_ids", "", "[0, 1, 2]", ""},
+      {"train_kwargs.sup_slect_ids", "", "[0, 1, 2]", ""},
+      {"train_kwargs.n_image_per_iter_sup", "", "null", "0"},
+      {"train_kwargs.fvdb_grid_type", "", "\"vs01\"", ""},
+      {"train_kwargs.replace_all_car_with_cad", "", "false", "false"},
+      {"train_kwargs.map_types", "", "null", "[]"},
+
+      // Of every model.
+      {"grad_clip", "", "1000", ""},
+
+      // The voxel VAE.
+      {"enable_anneal", kVae, "", "false"},
+      {"remain_h", kVae, "false", "false"},
+      {"supervision.semantic_weight", kVae, "0", ""},
+      {"supervision.adaptive_structure_weight", kVae, "false", "false"},
+      {"network.unet.params.f_maps", kVae, "64", ""},
+      {"network.unet.params.order", kVae, "\"gcr\"", ""},
+      {"network.unet.params.pooling_level", kVae, "[]", ""},
+      {"network.unet.params.neck_dense_type", kVae, "\"UNCHANGED\"", ""},
+      {"network.unet.params.neck_bound", kVae, "[4, 4, 4]", ""},
+
+      // The diffusion model.
+      {"ema", kDiffusion, "false", "false"},
+      {"use_ddim", kDiffusion, "false", "false"},
+      {"scale_by_std", kDiffusion, "false", "false"},
+      {"scale_factor", kDiffusion, "1", ""},
+      {"num_inference_steps", kDiffusion, "1000", ""},
+      {"conditioning_key", kDiffusion, "\"none\"", ""},
+      {"use_pos_embed", kDiffusion, "false", "false"},
+      {"use_pos_embed_high", kDiffusion, "false", "false"},
+      {"use_map_3d_cond", kDiffusion, "false", "false"},
+      {"use_box_3d_cond", kDiffusion, "false", "false"},
+      {"use_classifier_free", kDiffusion, "false", "false"},
+      {"classifier_free_prob", kDiffusion, "0.1", ""},
+      {"network.diffuser.dims", kDiffusion, "2", ""},
+      {"network.diffuser.channel_mult", kDiffusion, "[1, 2, 4, 8]", ""},
+      {"network.diffuser.transformer_depth", kDiffusion, "1", ""},
+      {"network.diffuser.use_scale_shift_norm", kDiffusion, "false", "false"},
+      {"network.diffuser.resblock_updown", kDiffusion, "false", "false"},
+      {"network.diffuser.middle_disable_first_sa", kDiffusion, "false", "false"},
+      {"network.diffuser.middile_force_spatial_transformer", kDiffusion, "false", "false"},
+      {"network.scheduler.num_train_timesteps", kDiffusion, "1000", ""},
+      {"network.scheduler.beta_start", kDiffusion, "0.0001", ""},
+      {"network.scheduler.beta_end", kDiffusion, "0.02", ""},
+      {"network.scheduler.beta_schedule", kDiffusion, "\"linear\"", ""},
+      {"network.scheduler.prediction_type", kDiffusion, "\"epsilon\"", ""},
+      {"network.box_3d_cond_model.params.add_occupancy_flag", kDiffusion, "false", "false"},
+
+      // The reconstruction model.
+      {"backbone.params.use_3d", kReconstruction, "", "false"},
+      {"backbone.params.use_2d", kReconstruction, "", "false"},
+      {"backbone.params.pretrain_3d_branch_ckpt", kReconstruction, "\"\"", ""},
+      {"backbone.params.pretrain_2d_branch_ckpt", kReconstruction, "\"\"", ""},
+      {"backbone.params.backbone_3d_params.f_maps", kReconstruction, "64", ""},
+      {"backbone.params.backbone_3d_params.occ_upsample", kReconstruction, "2", ""},
+      {"backbone.params.backbone_3d_params.gsplat_upsample", kReconstruction, "1", ""},
+      {"backbone.params.backbone_3d_params.max_scaling", kReconstruction, "0", ""},
+      {"backbone.params.backbone_3d_params.gs_enhanced", kReconstruction, "\"None\"", ""},
+      {"encoder.conv_params.n_residual_list", kReconstruction, "[false, false, false]", ""},
+      {"encoder.conv_params.n_use_gn_list", kReconstruction, "[true, true, true]", ""},
+      {"model_midground", kReconstruction, "", "false"},
+      {"use_skybox", kReconstruction, "true", "false"},
+      {"skybox_resolution", kPanorama, "1024", ""},
+      {"skybox_forward_sky_only", kPanorama, "true", "false"},
+      {"gsplat_params.rasterize_mode", kReconstruction, "\"classic\"", ""},
+      {"gsplat_params.radius_clip", kReconstruction, "0", ""},
+      {"supervision.render_weight", kReconstruction, "0", ""},
+      {"supervision.depth_weight", kReconstruction, "0", ""},
+      {"use_ssim_loss", kReconstruction, "false", "false"},
+      {"perceptual_weight", kReconstruction, "0", ""},
+      {"use_alex_metric", kReconstruction, "false", "false"},
+      {"render_alpha", kReconstruction, "false", "false"},
+      {"visualize_global_step", kReconstruction, "500", ""},
+  };
+  return *defaults;
+}
+
+const ReferenceDefault* FindReferenceDefault(std::string_view key, const std::set<std::string>& parts) {
+  for (const ReferenceDefault& entry : ReferenceDefaults()) {
+    if (entry.key == key && (entry.when[0] == '\0' || parts.count(entry.when) > 0)) return &entry;
+  }
+  return nullptr;
+}
+
 const std::vector<LeftOutKey>& LeftOutKeys() {
   static const auto* const keys = new std::vector<LeftOutKey>{
       // The run and its data.
@@ -176,10 +272,10 @@ const std::vector<LeftOutKey>& LeftOutKeys() {
       {"gs_free_space", kReconstruction, kNotRead, "", kIgnored},
       {"gsplat_upsample", kReconstruction, kNotRead, "", kIgnored},
       {"render_target_is_object", kReconstruction, kNotRead, "", kIgnored},
-      {"render_alpha", kReconstruction, kNotRead, "", kIgnored},
+      {"render_alpha", kReconstruction, kFixed, "true", "gaussian_reconstruction.loss.alpha_weight says how much"},
       {"gt_alpha_from", kReconstruction, kNotRead, "", kIgnored},
       {"skybox_type", kReconstruction, kNotRead, "", kIgnored},
-      {"pixel_loss", kReconstruction, kNotRead, "", kIgnored},
+      {"pixel_loss", kReconstruction, kFixed, "\"l1\"", kOneWay},
       {"supervision.structure_weight", kReconstruction, kNotRead, "", kIgnored},
       {"keep_surface_voxel", kReconstruction, kNotRead, "", kIgnored},
       {"keep_surface_voxels", kReconstruction, kFixed, "false", kOff},

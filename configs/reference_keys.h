@@ -47,6 +47,20 @@ struct LeftOutKey {
 // "gaussian_reconstruction") and, for the last, its sky ("sky_panorama", "sky_mlp_modulator").
 std::set<std::string> ActiveParts(const Experiment& experiment);
 
+// What the reference takes for a key that its config lacks or that is null there.
+struct ReferenceDefault {
+  const char* key;
+  const char* when;    // as in LeftOutKey
+  const char* absent;  // as JSON; "": the reference does not run without the key
+  const char* null;    // another value of the key, as JSON, that null is as good as; "": there is none
+};
+
+// Of keys of fields all that have one; of LeftOutKeys those where it is not what Cubist always does. For a key "a.b"
+// `absent` holds where there is an "a".
+const std::vector<ReferenceDefault>& ReferenceDefaults();
+// The entry for `key` of a config about `parts`; null if there is none.
+const ReferenceDefault* FindReferenceDefault(std::string_view key, const std::set<std::string>& parts);
+
 const std::vector<LeftOutKey>& LeftOutKeys();
 // The entry for `key` of a config about `parts`; null if there is none.
 const LeftOutKey* FindLeftOutKey(std::string_view key, const std::set<std::string>& parts);

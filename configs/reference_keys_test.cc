@@ -52,6 +52,31 @@ TEST(ReferenceKeysTest, KeysWithoutAFieldHaveAReason) {
   }
 }
 
+TEST(ReferenceKeysTest, DefaultsAreOfKeysThatAreKnown) {
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const ReferenceDefault& entry : ReferenceDefaults()) {
+    SCOPED_TRACE(entry.key);
+    const std::string key = entry.key, when = entry.when, absent = entry.absent, null = entry.null;
+    EXPECT_TRUE(seen.insert({key, when}).second);
+    EXPECT_FALSE(absent.empty() && null.empty());
+    EXPECT_TRUE(absent.empty() || nlohmann::json::accept(absent)) << absent;
+    EXPECT_TRUE(null.empty() || nlohmann::json::accept(null)) << null;
+    EXPECT_FALSE(absent == "null" && null.empty());
+    EXPECT_NE(null, "null");
+    const Experiment::TaskCase task = when == "voxel_vae"         ? Experiment::kVoxelVae
+                                      : when == "voxel_diffusion" ? Experiment::kVoxelDiffusion
+                                                                  : Experiment::kGaussianReconstruction;
+    bool known = FindLeftOutKey(key, {"gaussian_reconstruction", when}) != nullptr;
+    for (const ReferenceField& field : ReferenceFields(task)) {
+      for (const std::string& other : field.keys) known = known || other == key;
+    }
+    EXPECT_TRUE(known);
+    EXPECT_EQ(FindReferenceDefault(key, {when}), &entry);
+  }
+  EXPECT_EQ(FindReferenceDefault("use_skybox", {"voxel_vae"}), nullptr);
+  EXPECT_EQ(FindReferenceDefault("no_such_key", {"voxel_vae"}), nullptr);
+}
+
 TEST(ReferenceKeysTest, FindsByPartAndFolder) {
   EXPECT_EQ(FindLeftOutKey("voxel_size", {"voxel_vae"}), nullptr);
   ASSERT_NE(FindLeftOutKey("voxel_size", {"gaussian_reconstruction"}), nullptr);

@@ -19,7 +19,7 @@ absl::Status Run(const std::string& file, const CompositionOptions& options, con
   std::fputs(report.remarks.c_str(), stderr);
   if (strict && report.with_effect > 0) {
     return ConfigError(
-        absl::StrCat(file, ": ", report.with_effect, " keys that change what is computed cannot be carried over"));
+        absl::StrCat(file, ": keys that change what is computed and cannot be carried over: ", report.with_effect));
   }
   if (!output.empty()) return WriteFileAtomically(SystemFileOps(), output, report.text);
   std::fputs(report.text.c_str(), stdout);
@@ -46,7 +46,9 @@ int Main(int argc, char** argv) {
   app.add_option("--output", output, "File to write; default: standard output")->option_text("FILE.textproto");
   app.add_flag("--strict", strict, "Exit code 2 when a key that changes what is computed cannot be carried over");
   app.footer(
-      "\nWhat cannot be carried over is listed on standard error: key, value and why.\n"
+      "\nWhat cannot be carried over is listed on standard error: key, value and why. So is what is assumed for a key "
+      "that\n"
+      "is not there.\n"
       "\nExit codes: 0 done; 2 bad flag or config; 6 the output cannot be written.");
   try {
     app.parse(argc, argv);

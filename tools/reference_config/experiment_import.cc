@@ -13,8 +13,8 @@
 //   enable_anneal                     sets kl_anneal in place of kl_weight
 //   vae_config                        the recipe of that name
 //   cube_bbox_size                    the same on all three axes
-//   ema, ema_decay                    a decay of 0 is none
-//   use_classifier_free, ..._prob     a probability of 0 is none, and of 0.1 where none is given
+//   ema, ema_decay                    a decay of 0 is none; read by the diffusion model only
+//   use_classifier_free, ..._prob     a probability of 0 is none
 //   use_pos_embed, use_pos_embed_high one of three kinds of positions
 //   use_ddim                          false: DDPM
 //   use_ssim_loss                     a fifth of the difference of colours, or none of it
@@ -39,6 +39,7 @@
 #include "base/status.h"
 #include "configs/canonical_text.h"
 #include "configs/field_path.h"
+#include "configs/proto/field_options.pb.h"
 #include "configs/reference_keys.h"
 #include "configs/scene_attributes.h"
 
@@ -106,14 +107,18 @@ class Importer {
 
   absl::StatusOr<ImportedExperiment> Import() {
     RETURN_IF_ERROR(ChooseModel());
-    const Experiment::TaskCase task = imported_.experiment.task_case();
     parts_ = ActiveParts(imported_.experiment);
-    for (const ReferenceField& field : ReferenceFields(task)) RETURN_IF_ERROR(ImportField(field));
+    RETURN_IF_ERROR(ReadSwitches());
+    const std::vector<ReferenceField> fields = ReferenceFields(imported_.experiment.task_case());
+    for (const ReferenceField& field : fields) RETURN_IF_ERROR(ImportField(field));
+    // Which of the other fields are read at all depends on these.
+    for (const ReferenceField& field : fields) RETURN_IF_ERROR(ImportAbsentField(field));
     PoolAllHeights();
     RETURN_IF_ERROR(CountSamples());
     ListLeftovers(config_, "");
+    ListAbsentLeftovers();
+    ExplainNulls();
     NameTrainedNetworks();
-    if (!HasAttributeOfKind(imported_.experiment.data(), kImageKind)) DropViews();
     ClearDefaults(&imported_.experiment);
     return std::move(imported_);
   }
@@ -131,11 +136,56 @@ class Importer {
     return value;
   }
 
-  absl::StatusOr<bool> BoolAt(const std::string& key, bool otherwise) const {
-    const YamlValue* value = Find(key);
-    if (value == nullptr || value->is(Kind::kNull)) return otherwise;
-    if (!value->is(Kind::kBool)) return WrongType(key, *value, "true or false");
-    return value->boolean;
+  static YamlValue FromTable(const char* json) {
+    absl::StatusOr<YamlValue> value = ParseYaml(json, "");
+    return value.ok() ? *std::move(value) : YamlValue();
+  }
+
+  // What the reference takes for `key`, which is not there.
+  std::optional<YamlValue> AbsentValue(const std::string& key) const {
+    const ReferenceDefault* known = FindReferenceDefault(key, parts_);
+    if (known == nullptr || known->absent[0] == '\0') return std::nullopt;
+    const size_t dot = key.rfind('.');
+    const std::string above = dot == std::string::npos ? "" : key.substr(0, dot);
+    // All that is in gsplat_params can be left out together.
+    if (!above.empty() && above != "gsplat_params" && Find(above) == nullptr) return std::nullopt;
+    return FromTable(known->absent);
+  }
+
+  void Assume(const std::string& key, const YamlValue& value) {
+    if (!assumed_.insert(key).second) return;
+    imported_.remarks.push_back(absl::StrCat("assumed: ", key, " is not there; the reference takes ", JsonText(value)));
+  }
+
+  // What null at `key` is as good as.
+  std::optional<YamlValue> NullValue(const std::string& key) const {
+    const ReferenceDefault* known = FindReferenceDefault(key, parts_);
+    if (known == nullptr || known->null[0] == '\0') return std::nullopt;
+    return FromTable(known->null);
+  }
+
+  // A switch; its key need not be there.
+  absl::StatusOr<bool> BoolAt(const std::string& key) {
+    const YamlValue* found = Find(key);
+    std::optional<YamlValue> other;
+    if (found == nullptr) {
+      other = AbsentValue(key);
+      if (other.has_value()) {
+        Assume(key, *other);
+      } else {
+        if (assumed_.insert(key).second) LeaveAbsent(key, true, "the reference needs it; here it is false");
+        return false;
+      }
+    } else if (found->is(Kind::kNull)) {
+      other = NullValue(key);
+    }
+    const YamlValue& value = other.has_value() ? *other : *found;
+    if (!value.is(Kind::kBool)) return WrongType(key, value, "true or false");
+    return value.boolean;
+  }
+
+  void LeaveAbsent(const std::string& key, bool has_effect, std::string reason) {
+    imported_.leftovers.push_back({key, "", {}, has_effect, std::move(reason)});
   }
 
   void Leave(const std::string& key, const YamlValue& value, bool has_effect, std::string reason) {
@@ -163,9 +213,10 @@ class Importer {
 
   absl::Status ChooseReconstruction() {
     GaussianReconstruction& model = *experiment().mutable_gaussian_reconstruction();
+    parts_ = ActiveParts(imported_.experiment);
     const std::string voxel_key = "backbone.params.use_3d", pixel_key = "backbone.params.use_2d";
-    ASSIGN_OR_RETURN(const bool voxel, BoolAt(voxel_key, false));
-    ASSIGN_OR_RETURN(const bool pixel, BoolAt(pixel_key, false));
+    ASSIGN_OR_RETURN(const bool voxel, BoolAt(voxel_key));
+    ASSIGN_OR_RETURN(const bool pixel, BoolAt(pixel_key));
     if (!voxel && !pixel) {
       return YamlError(config_.place, absl::StrCat("neither ", voxel_key, " nor ", pixel_key, " is true"));
     }
@@ -173,7 +224,7 @@ class Importer {
                      : voxel        ? GaussianReconstruction::VOXEL
                                     : GaussianReconstruction::PIXEL);
     handled_.insert({voxel_key, pixel_key, "use_skybox", "skybox_target"});
-    ASSIGN_OR_RETURN(const bool sky, BoolAt("use_skybox", true));
+    ASSIGN_OR_RETURN(const bool sky, BoolAt("use_skybox"));
     const YamlValue* target = Find("skybox_target");
     if (!sky) {
       if (target != nullptr) Leave("skybox_target", *target, false, "use_skybox is false");
@@ -201,19 +252,106 @@ class Importer {
     return false;
   }
 
+  // Those that decide whether other keys are read.
+  absl::Status ReadSwitches() {
+    if (experiment().has_voxel_vae()) {
+      handled_.insert("enable_anneal");
+      ASSIGN_OR_RETURN(const bool anneal, BoolAt("enable_anneal"));
+      if (anneal) experiment().mutable_voxel_vae()->mutable_kl_anneal();
+    }
+    if (experiment().has_voxel_diffusion()) {
+      handled_.insert({"ema", "use_classifier_free"});
+      ASSIGN_OR_RETURN(ema_, BoolAt("ema"));
+      ASSIGN_OR_RETURN(classifier_free_, BoolAt("use_classifier_free"));
+      if (!classifier_free_) {
+        experiment().mutable_voxel_diffusion()->mutable_conditions()->set_classifier_free_probability(0);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // Why the reference does not read the keys of the field, by what is chosen; "" if it does.
+  std::string WhyUnused(const std::string& path) const {
+    const Experiment& chosen = imported_.experiment;
+    if (IsOfAnotherAlternative(path)) return absl::StrCat("read only with ", path.substr(0, path.rfind('.')));
+    if (path == "voxel_vae.kl_weight" && chosen.voxel_vae().has_kl_anneal()) return "read only without enable_anneal";
+    if (path == "ema.decay" && !chosen.has_voxel_diffusion()) return "read only with model diffusion";
+    if (path == "ema.decay" && !ema_) return "read only with ema";
+    if (path == "voxel_diffusion.conditions.classifier_free_probability" && !classifier_free_) {
+      return "read only with use_classifier_free";
+    }
+    const bool of_images =
+        path == "data.input_views" || path == "data.supervision_views" || path == "data.supervision_images_per_sample";
+    if (of_images && !HasAttributeOfKind(chosen.data(), kImageKind)) return "read only with images";
+    return "";
+  }
+
+  // The same by the values of other fields; these must be there.
+  bool IsRead(const std::string& path) const {
+    if (!WhyUnused(path).empty()) return false;
+    const Experiment& chosen = imported_.experiment;
+    const GaussianReconstruction& model = chosen.gaussian_reconstruction();
+    const DiffusionConditions& conditions = chosen.voxel_diffusion().conditions();
+    const auto is_of = [&path](absl::string_view part) {
+      return absl::StartsWith(path, absl::StrCat("gaussian_reconstruction.", part));
+    };
+    if (path == "data.crop_jitter_range") return chosen.data().crop_jitter();
+    if (path == "logging.picture_interval_steps") return chosen.has_gaussian_reconstruction();
+    if (path == "voxel_diffusion.latent_scale") return !chosen.voxel_diffusion().scale_latents_by_std();
+    if (path == "voxel_diffusion.latent_size") return conditions.maps() || conditions.boxes();
+    if (path == "voxel_diffusion.conditions.box_occupancy") return conditions.boxes();
+    if (is_of("convolution_encoder.")) {
+      return model.branch() != GaussianReconstruction::PIXEL || model.has_sky_panorama();
+    }
+    if (is_of("depth_anything.")) return HasDepthPrior(PixelBranch::DEPTH_ANYTHING_FEATURE);
+    if (is_of("voxel_branch.")) return model.branch() != GaussianReconstruction::PIXEL;
+    if (is_of("pixel_branch.mask_")) return HasDepthPrior(PixelBranch::MASKED_VOXEL_DEPTH);
+    if (is_of("pixel_branch.")) return model.branch() != GaussianReconstruction::VOXEL;
+    if (is_of("loss.perceptual_start") || is_of("loss.perceptual_height")) return model.loss().perceptual_weight() > 0;
+    if (is_of("loss.depth_format")) return model.loss().depth_weight() > 0;
+    if (is_of("loss.depth_near") || is_of("loss.depth_far")) {
+      return model.loss().depth_weight() > 0 && model.loss().depth_format() == ReconstructionLoss::NORMALIZED_L1;
+    }
+    return true;
+  }
+
+  bool HasDepthPrior(PixelBranch::DepthPrior prior) const {
+    const GaussianReconstruction& model = imported_.experiment.gaussian_reconstruction();
+    const auto& priors = model.pixel_branch().depth_priors();
+    return model.branch() != GaussianReconstruction::VOXEL && std::count(priors.begin(), priors.end(), prior) > 0;
+  }
+
+  // From those of the field's keys that are there. Without its first key, which the reference reads, but with another,
+  // it has what the reference takes then.
   absl::Status ImportField(const ReferenceField& field) {
-    const bool unused = IsOfAnotherAlternative(field.path);
+    const std::string unused = WhyUnused(field.path);
+    const auto is_there = [this](const std::string& key) { return Find(key) != nullptr; };
+    const bool any = std::any_of(field.keys.begin(), field.keys.end(), is_there);
     std::string source;  // the key that the field's value is from
     for (const std::string& key : field.keys) {
+      if (handled_.count(key) > 0 || FindLeftOutKey(key, parts_) != nullptr) continue;
       const YamlValue* value = Find(key);
-      if (value == nullptr || handled_.count(key) > 0 || FindLeftOutKey(key, parts_) != nullptr) continue;
-      if (unused) {
-        Leave(key, *value, false, absl::StrCat("read only with ", field.path.substr(0, field.path.rfind('.'))));
+      std::optional<YamlValue> other;
+      if (value == nullptr && any && key == field.keys[0]) other = AbsentValue(key);
+      const bool assumed = other.has_value();
+      if (value == nullptr && !assumed) continue;
+      if (!unused.empty()) {
+        if (!assumed) Leave(key, *value, false, unused);
         continue;
       }
-      ASSIGN_OR_RETURN(const Conversion conversion, Convert(field.path, key, *value));
+      settled_.insert(field.path);
+      if (assumed ? other->is(Kind::kNull) : value->is(Kind::kNull)) {
+        other = NullValue(field.keys[0]);
+        if (!other.has_value()) {
+          nulls_.emplace_back(imported_.leftovers.size(), field.path);
+          Leave(key, *value, true, "null");
+          continue;
+        }
+      }
+      const YamlValue& taken = other.has_value() ? *other : *value;
+      ASSIGN_OR_RETURN(const Conversion conversion, Convert(field.path, key, taken));
       if (conversion.not_supported.has_value()) {
-        Leave(key, *value, true, conversion.not_supported->reason);
+        Leave(key, taken, true, conversion.not_supported->reason);
         continue;
       }
       handled_.insert(key);
@@ -221,15 +359,72 @@ class Importer {
       Experiment scratch;
       ASSIGN_OR_RETURN(const bool written, WriteField(field, key, *conversion.value, &scratch));
       if (!written) {
-        Leave(key, *value, true, kNoSuchFeature);
+        Leave(key, taken, true, kNoSuchFeature);
       } else if (source.empty()) {
         RETURN_IF_ERROR(WriteField(field, key, *conversion.value, &experiment()).status());
         source = key;
+        if (assumed) Assume(key, *AbsentValue(key));
       } else if (FieldText(scratch, field.path) != FieldText(imported_.experiment, field.path)) {
-        Leave(key, *value, false, absl::StrCat("the reference's training reads ", source));
+        Leave(key, taken, false, absl::StrCat("the reference's training reads ", source));
       }
     }
     return absl::OkStatus();
+  }
+
+  // None of the field's keys is there: what the reference takes then.
+  absl::Status ImportAbsentField(const ReferenceField& field) {
+    const std::string& key = field.keys[0];
+    if (settled_.count(field.path) > 0 || field.field->message_type() != nullptr || handled_.count(key) > 0 ||
+        FindLeftOutKey(key, parts_) != nullptr || !IsRead(field.path)) {
+      return absl::OkStatus();
+    }
+    const std::optional<YamlValue> absent = AbsentValue(key);
+    if (!absent.has_value()) {
+      const bool has_effect = field.field->options().GetExtension(on_resume) != FREE;
+      LeaveAbsent(key, has_effect,
+                  absl::StrCat("the reference needs it; here it is ", FieldText(imported_.experiment, field.path)));
+      return absl::OkStatus();
+    }
+    const std::optional<YamlValue> meant = absent->is(Kind::kNull) ? NullValue(key) : absent;
+    ASSIGN_OR_RETURN(const Conversion conversion, Convert(field.path, key, meant.value_or(*absent)));
+    bool written = false;
+    if (conversion.value.has_value()) {
+      ASSIGN_OR_RETURN(written, WriteField(field, key, *conversion.value, &experiment()));
+      if (written) Assume(key, *absent);
+    }
+    if (conversion.not_supported.has_value() || (conversion.value.has_value() && !written)) {
+      LeaveAbsent(key, true,
+                  absl::StrCat("the reference takes ", JsonText(*absent), "; here it is ",
+                               FieldText(imported_.experiment, field.path)));
+    }
+    return absl::OkStatus();
+  }
+
+  // Keys without a field for which the reference takes something else than what Cubist always does.
+  void ListAbsentLeftovers() {
+    for (const ReferenceDefault& entry : ReferenceDefaults()) {
+      const LeftOutKey* known = FindLeftOutKey(entry.key, parts_);
+      const bool of_voxels = absl::StartsWith(entry.key, "backbone.params.backbone_3d_params.");
+      if (known == nullptr || FindReferenceDefault(entry.key, parts_) != &entry || Find(entry.key) != nullptr ||
+          handled_.count(entry.key) > 0 || (of_voxels && !IsRead("gaussian_reconstruction.voxel_branch.")) ||
+          (absl::StartsWith(entry.key, "encoder.conv_params.") &&
+           !IsRead("gaussian_reconstruction.convolution_encoder."))) {
+        continue;
+      }
+      const std::optional<YamlValue> absent = AbsentValue(entry.key);
+      if (!absent.has_value()) continue;
+      const std::string difference = DifferenceOf(*known, entry.key, *absent);
+      if (!difference.empty()) {
+        LeaveAbsent(entry.key, true, absl::StrCat("the reference takes ", entry.absent, difference));
+      }
+    }
+  }
+
+  void ExplainNulls() {
+    for (const auto& [leftover, path] : nulls_) {
+      imported_.leftovers[leftover].reason =
+          absl::StrCat("null stands for nothing; here it is ", FieldText(imported_.experiment, path));
+    }
   }
 
   static std::string FieldText(const Experiment& experiment, const std::string& path) {
@@ -243,7 +438,6 @@ class Importer {
 
   // The value at `key` as the field at `path` takes it.
   absl::StatusOr<Conversion> Convert(const std::string& path, const std::string& key, const YamlValue& value) {
-    if (value.is(Kind::kNull)) return Nothing();
     if (value.is(Kind::kText) && value.text == "???") return Unsupported("nobody gave it a value");
     const auto ends = [&key](absl::string_view end) { return absl::EndsWith(key, end); };
     if (path == "optimizer.amsgrad") return value.text == "Adam" ? Write(Bool(value, true)) : Unsupported();
@@ -263,14 +457,6 @@ class Importer {
       const size_t assets = value.text.rfind("assets/");
       return Write(Text(value, assets == std::string::npos ? value.text : value.text.substr(assets + 7)));
     }
-    if (path == "voxel_vae.kl_anneal" || path == "voxel_vae.kl_weight") {
-      ASSIGN_OR_RETURN(const bool anneal, BoolAt("enable_anneal", false));
-      if (path == "voxel_vae.kl_anneal") {
-        if (anneal) experiment().mutable_voxel_vae()->mutable_kl_anneal();
-        return Nothing();
-      }
-      return anneal ? Nothing() : Write(value);
-    }
     if (path == "voxel_diffusion.vae.config" && value.is(Kind::kText)) {
       return Write(Text(value, absl::StrCat("configs/recipes/", FileStem(value.text), ".textproto")));
     }
@@ -279,29 +465,19 @@ class Importer {
       sizes.elements = {value, value, value};
       return Write(std::move(sizes));
     }
-    if (path == "ema.decay") {
-      ASSIGN_OR_RETURN(const bool ema, BoolAt("ema", false));
-      if (key == "ema") return Nothing();
-      return ema ? Write(value) : Nothing();
-    }
-    if (path == "voxel_diffusion.conditions.classifier_free_probability") {
-      ASSIGN_OR_RETURN(const bool free, BoolAt("use_classifier_free", false));
-      if (!free) return Write(Number(value, 0));
-      return key == "use_classifier_free" ? Nothing() : Write(value);
-    }
     if (path == "voxel_diffusion.conditions.positions") {
-      ASSIGN_OR_RETURN(const bool index, BoolAt("use_pos_embed", false));
-      ASSIGN_OR_RETURN(const bool sines, BoolAt("use_pos_embed_high", false));
+      ASSIGN_OR_RETURN(const bool index, BoolAt("use_pos_embed"));
+      ASSIGN_OR_RETURN(const bool sines, BoolAt("use_pos_embed_high"));
       if (index && sines) return Unsupported("one kind of positions at a time");
       return Write(Text(value, index ? "cell_index" : sines ? "sinusoidal" : "none"));
     }
     if (path == "voxel_diffusion.sampler.kind") {
-      ASSIGN_OR_RETURN(const bool ddim, BoolAt(key, true));
-      return Write(Text(value, ddim ? "ddim" : "ddpm"));
+      if (!value.is(Kind::kBool)) return WrongType(key, value, "true or false");
+      return Write(Text(value, value.boolean ? "ddim" : "ddpm"));
     }
     if (path == "gaussian_reconstruction.loss.ssim_fraction") {
-      ASSIGN_OR_RETURN(const bool ssim, BoolAt(key, false));
-      return Write(Number(value, ssim ? 0.2 : 0));
+      if (!value.is(Kind::kBool)) return WrongType(key, value, "true or false");
+      return Write(Number(value, value.boolean ? 0.2 : 0));
     }
     if (path == "gaussian_reconstruction.convolution_encoder.channels" && value.is(Kind::kList)) {
       YamlValue channels = value;
@@ -413,9 +589,7 @@ class Importer {
       return;
     }
     if (const LeftOutKey* known = FindLeftOutKey(path, parts_); known != nullptr) {
-      const std::string difference = known->kind == LeftOutKind::kFixed     ? FixedDifference(known->value, value)
-                                     : known->kind == LeftOutKind::kDerived ? DerivedDifference(path, value)
-                                                                            : "";
+      const std::string difference = DifferenceOf(*known, path, value);
       return Leave(path, value, !difference.empty(), absl::StrCat(known->reason, difference));
     }
     if (absl::StartsWith(path, "val_kwargs.")) {
@@ -427,7 +601,12 @@ class Importer {
     Leave(path, value, true, "no field carries it");
   }
 
-  // "; Cubist: X" where `value` is not what `fixed` (LeftOutKey::value) says.
+  std::string DifferenceOf(const LeftOutKey& known, const std::string& key, const YamlValue& value) {
+    if (known.kind == LeftOutKind::kFixed) return FixedDifference(known.value, value);
+    return known.kind == LeftOutKind::kDerived ? DerivedDifference(key, value) : "";
+  }
+
+  // "; here it is always X" where `value` is not what `fixed` (LeftOutKey::value) says.
   static std::string FixedDifference(const std::string& fixed, const YamlValue& value) {
     absl::string_view rest = fixed;
     std::string first;
@@ -468,13 +647,9 @@ class Importer {
     } else if (absl::EndsWith(key, "unet2d_params.out_dim")) {
       derived = std::to_string(12 * model.pixel_branch().gaussians_per_pixel());
     } else if (key == "encoder.encoder_modules") {
-      const auto& priors = model.pixel_branch().depth_priors();
       std::vector<std::string> modules;
       if (model.branch() != GaussianReconstruction::PIXEL || model.has_sky_panorama()) modules.push_back("\"conv\"");
-      if (model.branch() != GaussianReconstruction::VOXEL &&
-          std::count(priors.begin(), priors.end(), PixelBranch::DEPTH_ANYTHING_FEATURE) > 0) {
-        modules.push_back("\"dav2\"");
-      }
+      if (HasDepthPrior(PixelBranch::DEPTH_ANYTHING_FEATURE)) modules.push_back("\"dav2\"");
       derived = absl::StrCat("[", absl::StrJoin(modules, ", "), "]");
     } else {
       return "";
@@ -486,12 +661,10 @@ class Importer {
     if (!experiment().has_gaussian_reconstruction()) return;
     GaussianReconstruction& model = *experiment().mutable_gaussian_reconstruction();
     const auto remark = [this](const std::string& path, const std::string& file) {
-      imported_.remarks.push_back(absl::StrCat("gaussian_reconstruction.", path, ": ", file,
+      imported_.remarks.push_back(absl::StrCat("added gaussian_reconstruction.", path, ": ", file,
                                                " (the reference downloads it; put it there, or name another)"));
     };
-    const auto& priors = model.pixel_branch().depth_priors();
-    if (model.branch() != GaussianReconstruction::VOXEL &&
-        std::count(priors.begin(), priors.end(), PixelBranch::DEPTH_ANYTHING_FEATURE) > 0) {
+    if (HasDepthPrior(PixelBranch::DEPTH_ANYTHING_FEATURE)) {
       const std::string size = DepthAnything::Size_Name(model.depth_anything().size());
       const std::string file =
           absl::StrCat("checkpoints/depth_anything_v2_", absl::AsciiStrToLower(size), ".safetensors");
@@ -506,13 +679,6 @@ class Importer {
       model.mutable_metrics()->set_lpips_network("checkpoints/lpips_alexnet.safetensors");
       remark("metrics.lpips_network", model.metrics().lpips_network());
     }
-  }
-
-  void DropViews() {
-    Data& data = *experiment().mutable_data();
-    data.clear_input_views();
-    data.clear_supervision_views();
-    data.clear_supervision_images_per_sample();
   }
 
   // Clears scalars that have their default, and messages that hold nothing then; alternatives stay.
@@ -534,8 +700,13 @@ class Importer {
 
   const YamlValue& config_;
   ImportedExperiment imported_;
-  std::set<std::string> parts_;    // see ActiveParts
-  std::set<std::string> handled_;  // keys that a field has taken, or that are listed
+  std::set<std::string> parts_;                        // see ActiveParts
+  std::set<std::string> handled_;                      // keys that a field has taken, or that are listed
+  std::set<std::string> settled_;                      // paths of fields one of whose keys is there
+  std::set<std::string> assumed_;                      // keys that are not there, once that is said
+  std::vector<std::pair<size_t, std::string>> nulls_;  // leftovers that are null, and the path of the field
+  bool ema_ = false;
+  bool classifier_free_ = false;
 };
 
 }  // namespace

@@ -11,23 +11,26 @@
 
 namespace cubist {
 
-// A key that no field carries.
+// A key that no field carries, or that should be there and is not.
 struct Leftover {
   std::string key;
-  std::string value;  // as JSON
+  std::string value;  // as JSON; "": the key is not there
   YamlPlace place;
   bool has_effect = true;  // what the reference computes depends on it, and ours computes something else
   std::string reason;
 };
 
 struct ImportedExperiment {
-  Experiment experiment;             // only what differs from the schema's defaults
-  std::vector<Leftover> leftovers;   // in the order of the config
-  std::vector<std::string> remarks;  // values that the reference has elsewhere than in its config
+  Experiment experiment;  // only what differs from the schema's defaults
+  std::vector<Leftover> leftovers;
+  // "added ...": what the reference downloads. "assumed: ...": what its code takes for a key that is not there.
+  std::vector<std::string> remarks;
 };
 
 // Fields name their keys themselves (reference_key in configs/proto/field_options.proto); what the two spell
-// differently is listed at the top of experiment_import.cc, and keys without a field in configs/reference_keys.h.
+// differently is listed at the top of experiment_import.cc. Keys without a field, and what the reference takes for one
+// that is not there or null, are in configs/reference_keys.h. A null that stands for no value there, and a missing key
+// that the reference does not run without, are leftovers with effect.
 // `name` becomes the name of the run.
 // Errors: ConfigErrors with file, line and column: no model that there is, a value of another type than its field's.
 absl::StatusOr<ImportedExperiment> ImportExperiment(const YamlValue& config, const std::string& name);

@@ -22,8 +22,10 @@ std::string LeftoverLines(const ImportedExperiment& imported, const std::string&
     if (leftover.has_effect != with_effect) continue;
     YamlPlace place = leftover.place;
     if (place.file != nullptr) place.file = std::make_shared<const std::string>(Shortened(*place.file, main));
-    absl::StrAppend(&lines, "  ", leftover.key, " = ", leftover.value, " (", PlaceText(place), "): ", leftover.reason,
-                    "\n");
+    absl::StrAppend(
+        &lines, "  ", leftover.key,
+        leftover.value.empty() ? " is not there: " : absl::StrCat(" = ", leftover.value, " (", PlaceText(place), "): "),
+        leftover.reason, "\n");
   }
   return lines;
 }
@@ -48,7 +50,7 @@ absl::StatusOr<ImportReport> ImportReferenceConfig(const std::string& path, cons
         absl::StrCat(path, " makes no valid config. As ", name, ".textproto it has ", loaded.status().message()));
   }
 
-  for (const std::string& remark : imported.remarks) absl::StrAppend(&report.remarks, "added ", remark, "\n");
+  for (const std::string& remark : imported.remarks) absl::StrAppend(&report.remarks, remark, "\n");
   const std::string with_effect = LeftoverLines(imported, path, true), without = LeftoverLines(imported, path, false);
   if (!with_effect.empty()) {
     absl::StrAppend(&report.remarks, "not carried over, though it changes what is computed:\n", with_effect);

@@ -11,7 +11,7 @@ namespace cubist {
 
 struct ImportReport {
   std::string text;     // a textproto that configs/loader.h accepts
-  std::string remarks;  // what was added and what could not be carried over, one a line
+  std::string remarks;  // what was added or assumed and what could not be carried over, one a line
   int leftovers = 0;    // keys that could not
   int with_effect = 0;  // those of them that change what is computed
 };
