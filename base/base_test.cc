@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <vector>
@@ -86,11 +87,23 @@ TEST(FileOpsTest, AtomicWriteReplacesAndLeavesNothing) {
   ASSERT_TRUE(WriteFileAtomically(SystemFileOps(), path, "two").ok());
   EXPECT_EQ(*ReadWholeFile(path), "two");
   EXPECT_THAT(std::string(ReadWholeFile(path, 2).status().message()), HasSubstr("limit"));
+  // Links stay; what is no file is not replaced.
+  const std::string link = folder + "/link", pipe = folder + "/pipe";
+  ASSERT_EQ(symlink("file_of_link", link.c_str()), 0);
+  ASSERT_TRUE(WriteFileAtomically(SystemFileOps(), link, "three").ok());
+  EXPECT_EQ(*ReadWholeFile(folder + "/file_of_link"), "three");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::string& no_file : {pipe, folder, std::string("/dev/null")}) {
+    EXPECT_EQ(ExitCodeOf(WriteFileAtomically(SystemFileOps(), no_file, "x")), ExitCode::kStorage) << no_file;
+  }
+  struct stat info;
+  EXPECT_TRUE(lstat(link.c_str(), &info) == 0 && S_ISLNK(info.st_mode));
+  EXPECT_TRUE(lstat(pipe.c_str(), &info) == 0 && S_ISFIFO(info.st_mode));
+
   const absl::Status status = WriteFileAtomically(SystemFileOps(), folder + "/missing/f", "x");
   EXPECT_EQ(ExitCodeOf(status), ExitCode::kStorage);
   EXPECT_THAT(std::string(status.message()), HasSubstr("missing/f"));
   ASSERT_TRUE(RemoveTree(SystemFileOps(), folder).ok());
-  struct stat info;
   EXPECT_NE(::stat(folder.c_str(), &info), 0);
 }
 

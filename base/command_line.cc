@@ -49,7 +49,11 @@ const std::atomic<bool>* StopOnSignals() {
   return &stop_requested;
 }
 
-int FinishProgram(std::string_view program, const absl::Status& status) {
+int FinishProgram(std::string_view program, const absl::Status& result) {
+  // First, so that what follows stands after it where both go to one place.
+  const bool is_written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  const absl::Status status =
+      result.ok() && !is_written ? StorageError("standard output could not be written: it is not complete") : result;
   if (!status.ok()) {
     std::fprintf(stderr, "%.*s: %s\n", static_cast<int>(program.size()), program.data(),
                  std::string(status.message()).c_str());

@@ -23,9 +23,9 @@ bool StandardErrorIsTerminal();
 // second signal ends the process at once, should it not react to the first. The flag is never destroyed.
 const std::atomic<bool>* StopOnSignals();
 
-// Prints "<program>: <message>" on standard error unless `status` is OK; the exit code to return from
-// main (base/status.h).
-int FinishProgram(std::string_view program, const absl::Status& status);
+// Writes out standard output, which is a StorageError where it fails, and prints "<program>: <message>" on standard
+// error unless `result` is OK; the exit code to return from main (base/status.h).
+int FinishProgram(std::string_view program, const absl::Status& result);
 
 }  // namespace cubist
 

@@ -36,6 +36,16 @@ TEST(StopOnSignalsTest, TheFirstSignalSetsTheFlagAndTheSecondEndsTheProcess) {
       ::testing::KilledBySignal(SIGTERM), "");
 }
 
+TEST(FinishProgramTest, OutputThatIsLostIsAnError) {
+  EXPECT_EXIT(
+      {
+        if (std::freopen("/dev/full", "w", stdout) == nullptr) std::exit(1);
+        std::printf("what nobody gets");
+        std::exit(FinishProgram("program", absl::OkStatus()));
+      },
+      ::testing::ExitedWithCode(static_cast<int>(ExitCode::kStorage)), "program: standard output could not be written");
+}
+
 TEST(FinishProgramTest, NamesTheProgramAndGivesTheExitCode) {
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(FinishProgram("tool", absl::OkStatus()), 0);

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
+#include <filesystem>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -111,11 +113,29 @@ absl::Status WriteAndRename(FileOps& ops, const std::string& temporary, const st
   return ops.SyncDirectory(ParentOf(path));
 }
 
+// Where a file is renamed to that is to lie at `path`: a link stays, and its target is replaced.
+absl::StatusOr<std::string> ReplaceablePath(const std::string& path) {
+  struct stat info;
+  if (::lstat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return path;
+  if (S_ISLNK(info.st_mode)) {
+    std::error_code error;
+    std::filesystem::path target = std::filesystem::canonical(path, error);
+    // A link to what is not there yet.
+    if (error) target = std::filesystem::path(ParentOf(path)) / std::filesystem::read_symlink(path, error);
+    if (!error && (::lstat(target.c_str(), &info) != 0 || S_ISREG(info.st_mode))) return target.string();
+  }
+  return StorageError(absl::StrCat(path, ": there is something that is no file; name another path"));
+}
+
 }  // namespace
 
 FileOps& SystemFileOps() {
-  static auto* ops = new SystemOps();
-  return *ops;
+  static FileOps& ops = []() -> FileOps& {
+    // A limit on file sizes then fails a write by name instead of ending the process.
+    std::signal(SIGXFSZ, SIG_IGN);
+    return *new SystemOps();
+  }();
+  return ops;
 }
 
 bool IsDirectory(const std::string& path) {
@@ -130,7 +150,8 @@ absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
   return ops.MakeDirectory(path);
 }
 
-absl::Status WriteFileAtomically(FileOps& ops, const std::string& path, std::string_view contents) {
+absl::Status WriteFileAtomically(FileOps& ops, const std::string& wanted, std::string_view contents) {
+  ASSIGN_OR_RETURN(const std::string path, ReplaceablePath(wanted));
   const std::string temporary = absl::StrCat(path, ".tmp-", ::getpid());
   const absl::Status status = WriteAndRename(ops, temporary, path, contents);
   struct stat info;

@@ -52,7 +52,8 @@ bool IsDirectory(const std::string& path);
 absl::Status MakeDirectories(FileOps& ops, const std::string& path);
 
 // Replaces `path` by `contents` as a whole or not at all: writes "<path>.tmp-<pid>" beside it, syncs,
-// renames, syncs the folder. A failure removes the temporary file.
+// renames, syncs the folder. A failure removes the temporary file. Through a link its target is replaced; a device, a
+// pipe or a folder is a StorageError.
 absl::Status WriteFileAtomically(FileOps& ops, const std::string& path, std::string_view contents);
 
 // Removes a file or a folder with all it holds (links are removed, not followed). Nothing there: OK.

@@ -26,7 +26,7 @@ absl::StatusOr<int> Inform(const TrainFlags& flags, const ValidatedExperiment* e
     std::fputs(experiment->CanonicalText().c_str(), stdout);
     std::fprintf(stderr, "config hash: %s\n", experiment->Hash().c_str());
   }
-  return 0;
+  return FinishProgram("train", absl::OkStatus());
 }
 
 // Runs the workers and returns the exit code.
@@ -61,7 +61,7 @@ absl::StatusOr<int> Run(int argc, char** argv) {
   ASSIGN_OR_RETURN(const TrainFlags flags, ParseTrainFlags(argc, argv));
   if (!flags.help.empty()) {
     std::fputs(flags.help.c_str(), stdout);
-    return 0;
+    return FinishProgram("train", absl::OkStatus());
   }
   // Before the folder changes: argv[0] and RUNFILES_DIR may be relative.
   const auto program = ProgramPath();

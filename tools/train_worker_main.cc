@@ -75,9 +75,7 @@ absl::Status Work(const WorkerTask& task, RunOptions options) {
 
 int TrainWorkerMain(int argc, char** argv, RunObserver* observer) {
   InstallStopSignalHandlers();
-  // A limit on file sizes then fails the save by name instead of killing the rank.
-  std::signal(SIGXFSZ, SIG_IGN);
-  // Nor does a reader of the output that leaves.
+  // A reader of the output that leaves is no reason to lose a run.
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("One rank of a training run; use `train`, which starts it.");
   WorkerTask task;
