@@ -1,8 +1,10 @@
 """What the tests of generate_metadata_csv and inspect share: a data set to damage, and running a program."""
 import os
+import re
 import shutil
+import signal
 import subprocess
-import tempfile
+import time
 
 RUNFILES = os.path.join(os.environ["TEST_SRCDIR"], os.environ["TEST_WORKSPACE"])
 CLIPS = ["10061305430875486848_1080_000_1100_000", "13679757109245957439_4167_170_4187_170", "ab-c", "b.c", "d e", "ü"]
@@ -26,6 +28,29 @@ def data_set(name, clips=CLIPS):
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(template, folder)
     return folder
+
+
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def wait_for_signal_handlers(child):
+    """Until a program catches SIGINT and SIGTERM, or has ended; at most a minute."""
+    wanted = 1 << (signal.SIGINT - 1) | 1 << (signal.SIGTERM - 1)
+    end = time.monotonic() + 60
+    while child.poll() is None:
+        caught = int(re.search(rb"SigCgt:\t([0-9a-f]+)", content(f"/proc/{child.pid}/status")).group(1), 16)
+        if caught & wanted == wanted:
+            return
+        if time.monotonic() > end:
+            raise AssertionError("the program catches no signals")
+        time.sleep(0.001)
 
 
 class Result:

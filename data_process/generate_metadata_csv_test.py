@@ -11,6 +11,7 @@ import sys
 import unittest
 
 import data_tools_testing as testing
+from data_tools_testing import content, write
 
 PREFIX = "This video is capture by a camera mounted on a vehicle. "
 ENDINGS = (".mp4", ".avi", ".mov", ".wmv", ".mkv", ".flv", ".webm")
@@ -51,16 +52,6 @@ def write_json(path, value):
     with open(path, "w", encoding="utf-8", newline="") as file:
         json.dump(value, file)
     return path
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def write(path, data):
-    with open(path, "wb") as file:
-        file.write(data)
 
 
 class GenerateMetadataCsvTest(unittest.TestCase):
@@ -399,8 +390,7 @@ class GenerateMetadataCsvTest(unittest.TestCase):
         for number in (signal.SIGINT, signal.SIGTERM):
             child = subprocess.Popen([program, "--data_root", root, "--threads", "1"], stderr=subprocess.PIPE)
             # The signal may come before the program listens; then it just ends.
-            while child.poll() is None and b"SigCgt:\t0000000000004002" not in content(f"/proc/{child.pid}/status"):
-                pass
+            testing.wait_for_signal_handlers(child)
             child.send_signal(number)
             self.assertEqual(child.wait(), 75)
             self.assertIn(b"no CSV was written", child.stderr.read())

@@ -1,5 +1,5 @@
 // Says what a folder of clips holds, lacks and what of it is damaged; see data_process/inspection/inspection.h.
-//   inspect DATA_ROOT [--clips A,B] [--full] [--json FILE] [--sheet DIR] [--contact_sheet FILE]
+//   inspect DATA_ROOT [--clips A,B] [--full] [--config FILE] [--json FILE] [--sheet DIR] [--contact_sheet FILE]
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -34,10 +34,10 @@ absl::Status WriteSheets(const DataTree& tree, const InspectFlags& flags, const 
     if (stop) return PreemptedError("asked to stop while contact sheets were drawn");
     const std::string& clip = tree.clips[k];
     if (!flags.sheet.empty()) {
-      RETURN_IF_ERROR(write(absl::StrCat(flags.sheet, "/", clip, ".png"), SheetRows(tree, clip, false)));
+      RETURN_IF_ERROR(write(absl::StrCat(flags.sheet, "/", clip, ".png"), SheetRows(tree, clip, false, flags.limits)));
     }
     if (flags.contact_sheet.empty() || k >= kClipsOfOneSheet) continue;
-    const std::vector<SheetRow> rows = SheetRows(tree, clip, true);
+    const std::vector<SheetRow> rows = SheetRows(tree, clip, true, flags.limits);
     middles.insert(middles.end(), rows.begin(), rows.end());
   }
   return flags.contact_sheet.empty() ? absl::OkStatus() : write(flags.contact_sheet, middles);
@@ -45,12 +45,12 @@ absl::Status WriteSheets(const DataTree& tree, const InspectFlags& flags, const 
 
 absl::Status Run(const InspectFlags& flags) {
   const std::atomic<bool>* stop = StopOnSignals();
-  ASSIGN_OR_RETURN(const DataTree tree, ListDataTree(flags.data_root, flags.clips));
+  ASSIGN_OR_RETURN(const DataTree tree, ListDataTree(flags.data_root, flags.clips, flags.attributes));
   int64_t files = 0;
   for (const AttributeFolder& attribute : tree.attributes) files += static_cast<int64_t>(attribute.clips.size());
   ProgressBar bar("files", files, StandardErrorIsTerminal());
   const auto show = [&bar](int64_t done, int64_t) { bar.Update(done); };
-  const auto inspection = Inspect(tree, flags.full, flags.threads, show, [stop] { return stop->load(); });
+  const auto inspection = Inspect(tree, flags.full, flags.limits, flags.threads, show, [stop] { return stop->load(); });
   bar.Abandon();
   RETURN_IF_ERROR(inspection.status());
   std::fputs(InspectionText(*inspection).c_str(), stdout);

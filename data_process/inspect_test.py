@@ -1,15 +1,20 @@
 """inspect from outside: what it finds, names and draws, and its exit codes."""
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tarfile
 import unittest
+import zipfile
 import zlib
 
 import data_tools_testing as testing
+from data_tools_testing import content, write
 
 ATTRIBUTES = ["caption", "dynamic_object_info", "image_480p_front", "instance_buffer_480p_front", "intrinsic", "lidars",
               "pc_voxelsize_01", "pose", "semantic_buffer_video_480p_front", "video_480p_front",
@@ -42,14 +47,56 @@ def inspect_json(root, *arguments):
         return result, json.load(file)
 
 
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
+def npy(values, shape):
+    """float64 in NumPy's format 1.0."""
+    header = repr({"descr": "<f8", "fortran_order": False, "shape": shape}).encode()
+    header += b" " * (-(11 + len(header)) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack(f"<{len(values)}d", *values)
 
 
-def write(path, data):
-    with open(path, "wb") as file:
-        file.write(data)
+def png(height, width, bits):
+    """A black grey PNG."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = bytes(height * (1 + (width * bits + 7) // 8))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def with_unknown_class(data):
+    """A .pth whose first class id is one too large."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            body = old.read(name)
+            if len(body) == 8 * 13720:  # HOLDS
+                body = struct.pack("<q", 23) + body[8:]
+            new.writestr(name, body)
+    return changed.getvalue()
+
+
+def members_of(path):
+    with tarfile.open(path) as tar:
+        return [(member.name, tar.extractfile(member).read()) for member in tar.getmembers()]
+
+
+def write_tar(root, attribute, clip, members):
+    """`members`: what follows the clip's id in the name -> bytes."""
+    os.makedirs(os.path.join(root, attribute), exist_ok=True)
+    with tarfile.open(os.path.join(root, attribute, clip + ".tar"), "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(clip + name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def drop_members(root, attribute, clip, frames, keep=False):
+    """Takes frames out of an archive; `keep` puts a picture without a number in."""
+    members = members_of(os.path.join(root, attribute, clip + ".tar"))
+    numbers = {".%06d." % frame for frame in frames}
+    left = {name[len(clip):]: data for name, data in members if name[len(clip):len(clip) + 8] not in numbers}
+    write_tar(root, attribute, clip, {**left, **({".png": png(60, 104, 16)} if keep else {})})
 
 
 def read_png(path):
@@ -181,15 +228,136 @@ class InspectTest(unittest.TestCase):
 
     def test_differing(self):
         root = testing.data_set("differing")
-        small = testing.data_set("differing_source", testing.CLIPS[:1])
         clip = testing.CLIPS[0]
-        # A picture of another size, by way of another attribute's archive.
-        shutil.copy(os.path.join(small, "pose", clip + ".tar"), os.path.join(root, "intrinsic", clip + ".tar"))
+        for other in testing.CLIPS:
+            write_tar(root, "extrinsic", other, {".extrinsic.front.npy": npy([float(i) for i in range(16)], (4, 4))})
+        write_tar(root, "extrinsic", clip, {".extrinsic.front.npy": npy([0.0] * 12, (4, 3))})
         result, found = inspect_json(root)
         self.assertEqual(result.code, 0, result.said)
-        self.assertIn(f"intrinsic is float64[4,4] in 1 clips: {clip}", result.out)
-        holds = [attribute["holds"] for attribute in found["attributes"] if attribute["name"] == "intrinsic"][0]
-        self.assertEqual([(kind["what"], len(kind["clips"])) for kind in holds], [("float64[6]", 5), ("float64[4,4]", 1)])
+        self.assertIn(f"extrinsic is float64[4,3] in 1 clip: {clip}", result.out)
+        holds = [attribute["holds"] for attribute in found["attributes"] if attribute["name"] == "extrinsic"][0]
+        self.assertEqual([(kind["what"], len(kind["clips"])) for kind in holds], [("float64[4,4]", 5), ("float64[4,3]", 1)])
+
+    def test_missing_frames(self):
+        first, second, third = testing.CLIPS[:3]
+        last = testing.FRAMES - 1
+        root = testing.data_set("missing_frames")
+        drop_members(root, "image_480p_front", first, [3])
+        drop_members(root, "pose", first, [last])
+        drop_members(root, "dynamic_object_info", second, [0, 1])
+        drop_members(root, "voxel_depth_100_480p_front", third, range(testing.FRAMES), keep=True)
+        # All lack it: a gap.
+        for name in os.listdir(root):
+            if os.path.exists(os.path.join(root, name, testing.CLIPS[3] + ".tar")) and name not in ("intrinsic", "pc_voxelsize_01"):
+                drop_members(root, name, testing.CLIPS[3], [2])
+        # The video ends before the archives, and after them.
+        short, long = testing.data_set("short", ["d e"]), testing.data_set("long", ["d e"])
+        maker = os.path.join(testing.RUNFILES, "data_process/inspection/make_test_data")
+        for folder, frames in ((short, last), (long, testing.FRAMES + 2)):
+            subprocess.run([maker, folder, str(frames), "d e"], check=True)
+        for folder, name in ((short, "video_480p_front"), (long, "semantic_buffer_video_480p_front")):
+            shutil.copy(os.path.join(folder, name, "d e.mp4"), os.path.join(root, name, "d e.mp4"))
+
+        def row(clip, attribute, series, *frames):
+            return {"clip": clip, "attribute": attribute, "series": series, "frames": [list(pair) for pair in frames]}
+
+        whole = [row(first, "image_480p_front", "image.front.jpg", (3, 3)),
+                 row(first, "pose", "pose.front.npy", (last, last)),
+                 row(second, "dynamic_object_info", "dynamic_object_info.json", (0, 1)),
+                 row(third, "voxel_depth_100_480p_front", "voxel_depth_100.front.png", (0, last))]
+        b_c = testing.CLIPS[3]
+        series = {"dynamic_object_info": "dynamic_object_info.json", "image_480p_front": "image.front.jpg",
+                  "instance_buffer_480p_front": "instance_buffer.front.png", "pose": "pose.front.npy",
+                  "voxel_depth_100_480p_front": "voxel_depth_100.front.png"}
+        whole += [row(b_c, name, series[name], (2, 2)) for name in sorted(series)]
+        more = (testing.FRAMES, testing.FRAMES + 1)
+        videos = [row("d e", name, series[name], more) for name in sorted(series)]
+        videos += [row("d e", "video_480p_front", "", (last, more[1]))]
+        result, found = inspect_json(root)
+        self.assertEqual(result.code, 3)
+        self.assertEqual(found["broken"], [])
+        self.assertEqual((found["complete"], found["missing_frames"]), (False, whole))
+        self.assertIn(f"  image_480p_front of clip {first} lacks frames 3 of image.front.jpg\n", result.out)
+        result, found = inspect_json(root, "--full")
+        key = lambda one: (one["clip"], one["attribute"])
+        self.assertEqual(found["missing_frames"], sorted(whole + videos, key=key))
+        self.assertIn("  video_480p_front of clip d e lacks frames 4..6\n", result.out)
+        self.assertEqual(inspect(root, "--clips", "ü").code, 0)
+
+    def test_config(self):
+        root = testing.data_set("config")
+        recipes = os.path.join(testing.RUNFILES, "configs/recipes")
+        recipe = os.path.join(recipes, "vae_64x64x64_height_down2_vs02_dense_residual.textproto")
+        with open(os.path.join(recipes, "dataset.textproto"), encoding="utf-8") as file:
+            wanted = re.findall(r'"(\w+)"', re.search(r"attributes: \[(.*?)\]", file.read(), re.S).group(1))
+        absent = set(wanted) - set(ATTRIBUTES)
+        self.assertGreater(len(absent), 3)
+        result, found = inspect_json(root, "--config", recipe)
+        self.assertEqual(result.code, 3)
+        self.assertEqual(found["broken"], [])
+        for attribute in found["attributes"]:
+            lacks = sorted(testing.CLIPS) if attribute["name"] in absent else []
+            self.assertEqual((attribute["missing"], attribute["clips"]), (lacks, 6 - len(lacks)))
+        self.assertEqual([attribute["name"] for attribute in found["attributes"]], sorted(absent | set(ATTRIBUTES)))
+        self.assertIn("  6 of 6 clips lack static_object_info: ", result.out)
+        # Its limits count too.
+        folder = testing.new_folder("recipes")
+        for limits, broken in (("max_array_bytes: 127", {"pose", "pc_voxelsize_01", "lidars"}),
+                               (f"max_image_pixels: {60 * 104 - 1}",
+                                {"image_480p_front", "instance_buffer_480p_front", "voxel_depth_100_480p_front"}),
+                               (f"max_video_frames: {testing.FRAMES - 1}",
+                                {"video_480p_front", "semantic_buffer_video_480p_front"}),
+                               ("max_member_bytes: 1000000000", set())):
+            mine = os.path.join(folder, "mine.textproto")
+            write(mine, f'include: "{recipe}" data {{ limits {{ {limits} }} }}'.encode())
+            _, found = inspect_json(root, "--config", mine, "--full", "--clips", "ab-c")
+            self.assertEqual({one["attribute"] for one in found["broken"]}, broken, limits)
+        for config in ("/nowhere.textproto", os.path.join(root, "caption", "ab-c.json")):
+            self.assertEqual(inspect(root, "--config", config).code, 2)
+
+    def test_what_readers_refuse(self):
+        """Files that decode, and that samples cannot be made of."""
+        clip = testing.CLIPS[1]
+        root = testing.data_set("refused", testing.CLIPS[:2])
+        grey = {"image": (60, 104, 8), "depth": (60, 104, 16), "sky": (60, 104, 1), "low sky": (30, 104, 1)}
+        frames = range(testing.FRAMES)
+        for other in testing.CLIPS[:2]:
+            write_tar(root, "skymask_480p_front", other,
+                      {".%06d.skymask.front.png" % k: png(*grey["sky"]) for k in frames})
+        self.assertEqual(inspect(root, "--full").code, 0)
+        cases = [
+            ("pose", {".%06d.pose.front.npy" % k: npy([2.0] * 15 + [1.0], (4, 4)) for k in frames}, "pose"),
+            ("intrinsic", {".intrinsic.front.npy": npy([2000.0] * 4, (4,))}, "intrinsics must be float64[6]"),
+            ("voxel_depth_100_480p_front",
+             {".%06d.voxel_depth_100.front.png" % k: png(*grey["image"]) for k in frames}, "must be uint16"),
+            ("skymask_480p_front", {".%06d.skymask.front.png" % k: png(*grey["depth"]) for k in frames}, "sky mask"),
+            ("skymask_480p_front", {".%06d.skymask.front.png" % k: png(*grey["low sky"]) for k in frames},
+             "its pictures are 30 x 104 pixels high and wide, those of image_480p_front are 60 x 104"),
+            ("image_480p_front", {".%06d.image.front.png" % k: png(*grey["image"]) for k in frames}, "must end in .jpg"),
+            ("dynamic_object_info", {".%06d.dynamic_object_info.json" % k: b'{"a": {}}' for k in frames}, "'a'"),
+            ("pc_voxelsize_01", None, "element 0 is class 23; classes go from 0 to 22"),
+        ]
+        for attribute, members, message in cases:
+            with self.subTest(attribute + message):
+                path = os.path.join(root, attribute, clip + ".tar")
+                before = content(path)
+                if members is None:
+                    cloud = {name[len(clip):]: with_unknown_class(data) for name, data in members_of(path)}
+                    write_tar(root, attribute, clip, cloud)
+                else:
+                    write_tar(root, attribute, clip, members)
+                sheet = os.path.join(testing.new_folder("refused_sheet"), "sheet.png")
+                result, found = inspect_json(root, "--contact_sheet", sheet)
+                self.assertEqual(result.code, 3)
+                self.assertGreater(len(found["broken"]), 0)
+                for broken in found["broken"]:
+                    self.assertEqual((broken["clip"], broken["attribute"]), (clip, attribute))
+                    self.assertIn(message, broken["message"])
+                if members is None:  # no picture with another class in its place
+                    _, _, rows = read_png(sheet)
+                    self.assertEqual([ROAD in colours_of_panel(rows, row, 1) for row in range(2)], [True, False])
+                write(path, before)
+        print(f"{len(cases)} kinds of members that decode and that samples cannot be made of")
 
     def test_clips_and_remarks(self):
         root = testing.data_set("some")
@@ -264,8 +432,7 @@ class InspectTest(unittest.TestCase):
         program = os.path.join(testing.RUNFILES, "data_process/inspect")
         for number in (signal.SIGINT, signal.SIGTERM):
             child = subprocess.Popen([program, root, "--full", "--threads", "1"], stderr=subprocess.PIPE)
-            while child.poll() is None and b"SigCgt:\t0000000000004002" not in content(f"/proc/{child.pid}/status"):
-                pass
+            testing.wait_for_signal_handlers(child)
             child.send_signal(number)
             self.assertEqual(child.wait(), 75)
             self.assertIn(b"asked to stop", child.stderr.read())

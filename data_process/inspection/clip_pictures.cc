@@ -10,17 +10,18 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "base/status.h"
 #include "data_process/formats/jpeg.h"
 #include "data_process/formats/npy.h"
 #include "data_process/formats/png.h"
 #include "data_process/formats/tar.h"
-#include "data_process/formats/torch_zip.h"
 #include "data_process/formats/video.h"
+#include "data_process/inspection/video_check.h"
 #include "data_process/scenes/birds_eye.h"
 #include "data_process/scenes/clip_archive.h"
 #include "data_process/scenes/coordinates.h"
+#include "data_process/scenes/payload.h"
 #include "data_process/scenes/scene_objects.h"
 #include "data_process/scenes/semantic_classes.h"
 
@@ -48,9 +49,9 @@ cv::Mat MatOf(HostTensor& picture) {
 }
 
 // Frame numbers in the member names of a tar: <clip>.NNNNNN.<suffix>.
-std::vector<int64_t> FramesOfTar(const std::string& path, const std::string& clip) {
+std::vector<int64_t> FramesOfTar(const std::string& path, const std::string& clip, const TarLimits& limits) {
   std::set<int64_t> frames;
-  const auto tar = TarIndex::Open(path);
+  const auto tar = TarIndex::Open(path, limits);
   if (!tar.ok()) return {};
   for (const TarMember& member : (*tar)->members()) {
     int64_t frame = 0;
@@ -67,13 +68,6 @@ std::vector<int64_t> FramesOfTar(const std::string& path, const std::string& cli
 absl::StatusOr<HostTensor> AsColours(HostTensor image, const std::string& what) {
   if (image.dtype() == DType::kUInt8 && image.shape().size() == 3 && image.shape()[2] == 3) return image;
   return DataError(what + ": a picture is uint8[H,W,3], this is " + image.Describe());
-}
-
-// The part of an error that fits into a panel: without the path in front.
-std::string InFewWords(const absl::Status& status) {
-  const std::string text(status.message());
-  const size_t slash = text.rfind('/', text.find(' '));
-  return slash == std::string::npos ? text : text.substr(slash + 1);
 }
 
 Colour ColourOfType(const std::string& type) {
@@ -110,12 +104,6 @@ void DrawObject(const SceneObject& object, const Matrix4& world_to_camera, cv::M
 
 }  // namespace
 
-// In world coordinates.
-struct ClipPictures::Cloud {
-  std::vector<Vector3> points;
-  std::vector<uint8_t> classes;
-};
-
 HostTensor ColourDepth(const HostTensor& centimetres) {
   const int64_t height = centimetres.shape()[0], width = centimetres.shape()[1];
   HostTensor nearness(DType::kUInt8, {height, width}), picture(DType::kUInt8, {height, width, 3});
@@ -135,23 +123,31 @@ HostTensor ColourDepth(const HostTensor& centimetres) {
   return picture;
 }
 
-ClipPictures::ClipPictures(const DataTree& tree, const std::string& clip) : tree_(tree), clip_(clip) {
+ClipPictures::ClipPictures(const DataTree& tree, const std::string& clip, const ReadLimits& limits)
+    : tree_(tree), clip_(clip), limits_(limits) {
   for (const char* attribute : {"pose", kFronts[0], kFronts[1], kDepths[0], kDepths[1]}) {
     const ClipFile* file = Find(attribute);
     if (file == nullptr || file->kind != ClipFile::Kind::kTar) continue;
-    frames_ = FramesOfTar(file->path, clip);
+    frames_ = FramesOfTar(file->path, clip, TarLimitsFrom(limits_));
     if (!frames_.empty()) return;
   }
   for (const char* attribute : kFronts) {
     const ClipFile* file = Find(attribute);
     if (file == nullptr || file->kind != ClipFile::Kind::kVideo) continue;
-    const absl::StatusOr<int64_t> count = CountFrames(file->path);
+    const absl::StatusOr<int64_t> count = CountFrames(file->path, VideoLimitsFrom(limits_));
     for (int64_t frame = 0; frame < (count.ok() ? *count : 0); ++frame) frames_.push_back(frame);
     if (!frames_.empty()) return;
   }
 }
 
-ClipPictures::~ClipPictures() = default;
+// The part of an error that fits into a panel: files by name only.
+std::string ClipPictures::InFewWords(const absl::Status& status) const {
+  std::vector<std::pair<std::string, std::string>> folders;
+  for (const AttributeFolder& folder : tree_.attributes) {
+    folders.emplace_back(absl::StrCat(tree_.root, "/", folder.name, "/"), "");
+  }
+  return absl::StrReplaceAll(status.message(), folders);
+}
 
 const ClipFile* ClipPictures::Find(const std::string& attribute) const {
   for (const AttributeFolder& folder : tree_.attributes) {
@@ -164,12 +160,12 @@ const ClipFile* ClipPictures::Find(const std::string& attribute) const {
 absl::StatusOr<HostTensor> ClipPictures::ReadFront(const std::string& attribute, const ClipFile& file,
                                                    int64_t frame) const {
   if (file.kind == ClipFile::Kind::kVideo) {
-    ASSIGN_OR_RETURN(const std::vector<HostTensor> images, ReadFrames(file.path, frame, 1));
+    ASSIGN_OR_RETURN(const std::vector<HostTensor> images, ReadFrames(file.path, frame, 1, VideoLimitsFrom(limits_)));
     return images[0];
   }
-  ClipArchive archive(tree_.root, 1);
+  ClipArchive archive(tree_.root, 1, TarLimitsFrom(limits_));
   ASSIGN_OR_RETURN(const MemberBytes member, archive.ReadFrame(attribute, clip_, frame, "image.front.jpg"));
-  ASSIGN_OR_RETURN(HostTensor image, ParseJpeg(member.bytes, member.what));
+  ASSIGN_OR_RETURN(HostTensor image, ParseJpeg(member.bytes, member.what, {limits_.max_image_pixels()}));
   return AsColours(std::move(image), member.what);
 }
 
@@ -192,12 +188,12 @@ ClipPicture ClipPictures::Depth(int64_t frame) const {
   for (const char* attribute : kDepths) {
     if (Find(attribute) == nullptr) continue;
     picture.title = attribute;
-    ClipArchive archive(tree_.root, 1);
+    ClipArchive archive(tree_.root, 1, TarLimitsFrom(limits_));
     // The member is named after the attribute without the camera: voxel_depth_100.front.png.
     const std::string kind(attribute, std::string(attribute).find("_480p"));
     const auto read = [&]() -> absl::StatusOr<HostTensor> {
       ASSIGN_OR_RETURN(const MemberBytes member, archive.ReadFrame(attribute, clip_, frame, kind + ".front.png"));
-      ASSIGN_OR_RETURN(const HostTensor depth, ParsePng(member.bytes, member.what));
+      ASSIGN_OR_RETURN(const HostTensor depth, ParsePng(member.bytes, member.what, {limits_.max_image_pixels()}));
       if (depth.dtype() == DType::kUInt16 && depth.shape().size() == 2) return ColourDepth(depth);
       return DataError(member.what + ": depth is uint16[H,W], this is " + depth.Describe());
     };
@@ -213,53 +209,33 @@ ClipPicture ClipPictures::Depth(int64_t frame) const {
 }
 
 absl::Status ClipPictures::LoadCloud() const {
-  if (cloud_ != nullptr) return absl::OkStatus();
+  if (cloud_.has_value()) return absl::OkStatus();
   std::string attribute;
   for (const char* name : kClouds) {
     if (attribute.empty() && Find(name) != nullptr) attribute = name;
   }
   if (attribute.empty()) return DataError("no point cloud");
-  ClipArchive archive(tree_.root, 1);
+  ClipArchive archive(tree_.root, 1, TarLimitsFrom(limits_));
   ASSIGN_OR_RETURN(const MemberBytes member, archive.Read(attribute, clip_, "pcd.vs01.pth"));
-  ASSIGN_OR_RETURN(const auto tensors, ReadTorchTensors(member.bytes, member.what));
-  for (const char* name : {"points", "semantics", "pc_to_world"}) {
-    if (tensors.count(name) == 0) return DataError(absl::StrCat(member.what, ": '", name, "' is missing"));
-  }
-  const HostTensor &points = tensors.at("points"), &semantics = tensors.at("semantics");
-  const auto is_number = [](const HostTensor& tensor) {
-    return tensor.dtype() != DType::kFloat16 && tensor.dtype() != DType::kBFloat16;
-  };
-  if (points.shape().size() != 2 || points.shape()[1] != 3 || !is_number(points) || !is_number(semantics) ||
-      semantics.shape() != std::vector<int64_t>{points.shape()[0]}) {
-    return DataError(
-        absl::StrCat(member.what, ": points and semantics are ", points.Describe(), " and ", semantics.Describe()));
-  }
-  ASSIGN_OR_RETURN(const Matrix4 to_world, MatrixFrom(tensors.at("pc_to_world"), member.what));
-  const HostTensor xyz = points.Cast(DType::kFloat64), ids = semantics.Cast(DType::kInt64);
-  auto cloud = std::make_unique<Cloud>();
-  for (int64_t i = 0; i < ids.size(); ++i) {
-    const double* p = xyz.data<double>() + 3 * i;
-    const int64_t id = ids.data<int64_t>()[i];
-    cloud->points.push_back(Apply(to_world, {p[0], p[1], p[2]}));
-    cloud->classes.push_back(static_cast<uint8_t>(id >= 0 && id < kSemanticClassCount ? id : 0));
-  }
-  cloud_ = std::move(cloud);
+  ASSIGN_OR_RETURN(cloud_, ReadCloud(member.bytes, member.what, static_cast<uint64_t>(limits_.max_array_bytes())));
   return absl::OkStatus();
 }
 
 absl::StatusOr<HostTensor> ClipPictures::DrawBirdsEye(int64_t frame) const {
   if (Find("pose") == nullptr) return DataError("no pose");
   RETURN_IF_ERROR(LoadCloud());
-  ClipArchive archive(tree_.root, 4);
+  ClipArchive archive(tree_.root, 4, TarLimitsFrom(limits_));
   ASSIGN_OR_RETURN(const MemberBytes pose, archive.ReadFrame("pose", clip_, frame, "pose.front.npy"));
-  ASSIGN_OR_RETURN(const HostTensor array, ParseNpy(pose.bytes, pose.what));
+  ASSIGN_OR_RETURN(const HostTensor array,
+                   ParseNpy(pose.bytes, pose.what, {static_cast<uint64_t>(limits_.max_array_bytes())}));
   ASSIGN_OR_RETURN(const Matrix4 camera_to_world, PoseFrom(array, pose.what));
   const Matrix4 world_to_camera = InverseTransform(OpenCvToFlu(camera_to_world));
   BirdsEyeCanvas canvas(kWidth, kHeight, kScale, kGround);
-  for (size_t i = 0; i < cloud_->points.size(); ++i) {
-    const Vector3 p = Apply(world_to_camera, cloud_->points[i]);
-    canvas.Point(p[0] + kBehind, p[1] + kAside, p[2], kSemanticClasses[cloud_->classes[i]].colour);
-  }
+  const Matrix4 cloud_to_camera = Multiply(world_to_camera, cloud_->to_world);
+  ForEachRow(cloud_->points, [&](int64_t i, const Vector3& point) {
+    const Vector3 p = Apply(cloud_to_camera, point);
+    canvas.Point(p[0] + kBehind, p[1] + kAside, p[2], kSemanticClasses[cloud_->classes[static_cast<size_t>(i)]].colour);
+  });
   for (int round = 0; round < kHoleRounds; ++round) canvas.FillHoles();
   HostTensor picture = canvas.Picture();
   cv::Mat drawn = MatOf(picture);

@@ -3,13 +3,15 @@
 #define CUBIST_DATA_PROCESS_INSPECTION_CLIP_PICTURES_H_
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/host_tensor.h"
+#include "configs/proto/experiment.pb.h"
 #include "data_process/inspection/data_tree.h"
+#include "data_process/scenes/cloud.h"
 
 namespace cubist {
 
@@ -29,9 +31,8 @@ HostTensor ColourDepth(const HostTensor& centimetres);
 
 class ClipPictures {
  public:
-  // `tree` has the clip and outlives this.
-  ClipPictures(const DataTree& tree, const std::string& clip);
-  ~ClipPictures();
+  // `tree` has the clip and outlives this. What is larger than `limits` is not drawn.
+  ClipPictures(const DataTree& tree, const std::string& clip, const ReadLimits& limits);
 
   // The frames that it has, ascending: those of its poses, else images, else depth, else its video. Empty if it has
   // none of these.
@@ -46,17 +47,17 @@ class ClipPictures {
   ClipPicture Depth(int64_t frame) const;
 
  private:
-  struct Cloud;
-
   const ClipFile* Find(const std::string& attribute) const;
   absl::StatusOr<HostTensor> ReadFront(const std::string& attribute, const ClipFile& file, int64_t frame) const;
   absl::StatusOr<HostTensor> DrawBirdsEye(int64_t frame) const;
   absl::Status LoadCloud() const;
+  std::string InFewWords(const absl::Status& status) const;
 
   const DataTree& tree_;
   const std::string clip_;
+  const ReadLimits limits_;
   std::vector<int64_t> frames_;
-  mutable std::unique_ptr<Cloud> cloud_;  // read when first needed
+  mutable std::optional<PointCloud> cloud_;  // read when first needed
 };
 
 }  // namespace cubist

@@ -124,8 +124,9 @@ void DrawLegend(cv::Mat& sheet, int y) {
 
 }  // namespace
 
-std::vector<SheetRow> SheetRows(const DataTree& tree, const std::string& clip, bool only_middle) {
-  const ClipPictures pictures(tree, clip);
+std::vector<SheetRow> SheetRows(const DataTree& tree, const std::string& clip, bool only_middle,
+                                const ReadLimits& limits) {
+  const ClipPictures pictures(tree, clip, limits);
   const std::vector<int64_t>& frames = pictures.frames();
   std::vector<SheetRow> rows;
   if (frames.empty()) {

@@ -20,8 +20,9 @@ struct SheetRow {
 };
 
 // The rows of a clip: its first, middle and last frame, or only the middle one. A clip without frames has one row of
-// empty panels.
-std::vector<SheetRow> SheetRows(const DataTree& tree, const std::string& clip, bool only_middle);
+// empty panels. What is larger than `limits` is not drawn.
+std::vector<SheetRow> SheetRows(const DataTree& tree, const std::string& clip, bool only_middle,
+                                const ReadLimits& limits);
 
 // One row below the other, with the clip and frame above and the attribute below each picture, a scale in metres beside
 // depth, and a legend of the classes' colours; in place of a picture that is missing stands why. uint8 [H,W,3].

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file_ops.h"
 #include "gtest/gtest.h"
 
 namespace cubist {
@@ -53,6 +54,23 @@ TEST(DrawContactSheet, TakesAnyPictureAndAnyText) {
   EXPECT_NE(pixel(panel_row(2) + 120, 12 + 150, 0), 200);
   EXPECT_EQ(pixel(panel_row(4), 12, 0), 200);
   EXPECT_EQ(pixel(panel_row(4) + 239, 12 + 415, 0), 200);
+}
+
+TEST(ClipPictures, ReasonsNameFilesWithoutTheirFolders) {
+  // Blanks and all.
+  const std::string root = ::testing::TempDir() + "my data of/to day";
+  const std::string path = root + "/image_480p_front/a b.tar";
+  ASSERT_TRUE(MakeDirectories(SystemFileOps(), root + "/image_480p_front").ok());
+  ASSERT_TRUE(WriteFileAtomically(SystemFileOps(), path, std::string(700, 'x')).ok());
+  DataTree tree;
+  tree.root = root;
+  tree.clips = {"a b"};
+  tree.attributes = {{"image_480p_front", {{"a b", {ClipFile::Kind::kTar, path}}}}};
+  const ClipPictures pictures(tree, "a b", ReadLimits::default_instance());
+  const ClipPicture front = pictures.Front(0);
+  EXPECT_EQ(front.pixels.size(), 0);
+  EXPECT_EQ(front.reason.find("a b.tar"), 0u) << front.reason;
+  EXPECT_EQ(front.reason.find(root), std::string::npos) << front.reason;
 }
 
 }  // namespace

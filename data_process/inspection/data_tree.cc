@@ -80,21 +80,22 @@ absl::StatusOr<AttributeFolder> ListAttribute(const std::string& root, const std
 
 }  // namespace
 
-absl::StatusOr<DataTree> ListDataTree(const std::string& root, const std::vector<std::string>& only) {
+absl::StatusOr<DataTree> ListDataTree(const std::string& root, const std::vector<std::string>& only,
+                                      const std::vector<std::string>& wanted) {
   if (!IsDirectory(root)) {
     return DataError(absl::StrCat("there is no folder '", root, "'; name the folder that holds a folder an attribute"));
   }
   DataTree tree;
   tree.root = root;
   ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(root));
-  const std::set<std::string> wanted(only.begin(), only.end());
+  const std::set<std::string> chosen(only.begin(), only.end());
   std::set<std::string> clips;
   for (const std::string& name : names) {
     if (!IsDirectory(absl::StrCat(root, "/", name))) continue;
     ASSIGN_OR_RETURN(AttributeFolder attribute, ListAttribute(root, name, &tree.remarks));
     if (attribute.clips.empty()) continue;
     for (auto it = attribute.clips.begin(); it != attribute.clips.end();) {
-      const bool keep = wanted.empty() || wanted.count(it->first) > 0;
+      const bool keep = chosen.empty() || chosen.count(it->first) > 0;
       if (keep) clips.insert(it->first);
       it = keep ? std::next(it) : attribute.clips.erase(it);
     }
@@ -107,8 +108,13 @@ absl::StatusOr<DataTree> ListDataTree(const std::string& root, const std::vector
                                   "folder that holds a folder an attribute"));
   }
   std::vector<std::string> unknown;
-  std::set_difference(wanted.begin(), wanted.end(), clips.begin(), clips.end(), std::back_inserter(unknown));
+  std::set_difference(chosen.begin(), chosen.end(), clips.begin(), clips.end(), std::back_inserter(unknown));
   if (!unknown.empty()) return DataError(absl::StrCat("'", root, "' holds no clip ", ListNames(unknown)));
+  for (const std::string& name : wanted) {
+    const auto at = std::lower_bound(tree.attributes.begin(), tree.attributes.end(), name,
+                                     [](const AttributeFolder& a, const std::string& b) { return a.name < b; });
+    if (at == tree.attributes.end() || at->name != name) tree.attributes.insert(at, {name, {}});
+  }
   return tree;
 }
 

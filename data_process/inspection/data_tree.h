@@ -28,14 +28,15 @@ struct AttributeFolder {
 
 struct DataTree {
   std::string root;
-  std::vector<AttributeFolder> attributes;  // by name; at least one
+  std::vector<AttributeFolder> attributes;  // by name; at least one has clips
   std::vector<std::string> clips;           // ids that any attribute has, sorted; at least one
   std::vector<std::string> remarks;         // what lies there and is no data: a sentence each
 };
 
-// `only` names the clips to look at; empty: all.
+// `only` names the clips to look at; empty: all. Attributes of `wanted` that are not there are listed without clips.
 // Errors: DataError: no such folder, no clip in it, or an id of `only` that no attribute has.
-absl::StatusOr<DataTree> ListDataTree(const std::string& root, const std::vector<std::string>& only);
+absl::StatusOr<DataTree> ListDataTree(const std::string& root, const std::vector<std::string>& only,
+                                      const std::vector<std::string>& wanted = {});
 
 }  // namespace cubist
 

@@ -6,6 +6,7 @@
 #include "base/command_line.h"
 #include "base/parallel_for.h"
 #include "base/status.h"
+#include "configs/loader.h"
 
 namespace cubist {
 namespace {
@@ -17,13 +18,15 @@ constexpr char kFooter[] = R"(Examples:
   inspect data
   # every member and frame instead of the first and last, and a picture of each clip
   inspect data --full --sheet sheets
+  # also name what a recipe reads and no clip has
+  inspect data --config configs/recipes/vae_64x64x64_height_down2_vs02_dense_residual.textproto
   # two clips in one picture
   inspect data --clips 13679757109245957439_4167_170_4187_170,10061305430875486848_1080_000_1100_000 --contact_sheet clips.png
 
-Exit codes: 0 all clips have all attributes, and what was read is sound; 2 bad flag; 3 something is missing or broken, or
-there is no data; 6 a file cannot be written; 70 a bug in Cubist; 75 stopped.)";
+Exit codes: 0 all clips have all attributes and frames, and what was read is sound; 2 bad flag or config; 3 something is
+missing or broken, or there is no data; 6 a file cannot be written; 70 a bug in Cubist; 75 stopped.)";
 
-void DefineFlags(CLI::App* app, InspectFlags* flags) {
+void DefineFlags(CLI::App* app, InspectFlags* flags, std::string* config) {
   const CLI::Validator not_empty(
       [](std::string& text) { return std::string(text.empty() ? "the value is empty" : ""); }, "");
   const auto path = [&](const char* name, std::string* value, const char* type, const char* help) {
@@ -36,6 +39,7 @@ void DefineFlags(CLI::App* app, InspectFlags* flags) {
       ->check(not_empty)
       ->allow_extra_args(false);
   app->add_flag("--full", flags->full, "Decode every member, file and frame");
+  path("--config", config, "FILE", "Ask for the attributes of this recipe's data, and read by its data.limits");
   path("--json", &flags->json, "FILE", "Also write all that is found as JSON");
   path("--sheet", &flags->sheet, "DIR",
        "Write a contact sheet <clip>.png for each clip: its first, middle, last frame");
@@ -50,12 +54,13 @@ void DefineFlags(CLI::App* app, InspectFlags* flags) {
 
 absl::StatusOr<InspectFlags> ParseInspectFlags(int argc, const char* const* argv) {
   InspectFlags flags;
+  std::string config;
   CLI::App app(kDescription, "inspect");
   app.set_help_flag("--help,-h", "Print this and exit");
   app.footer(kFooter);
   app.get_formatter()->column_width(26);
   try {
-    DefineFlags(&app, &flags);
+    DefineFlags(&app, &flags, &config);
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     InspectFlags help;
@@ -66,6 +71,13 @@ absl::StatusOr<InspectFlags> ParseInspectFlags(int argc, const char* const* argv
   }
   for (std::string* path : {&flags.data_root, &flags.json, &flags.sheet, &flags.contact_sheet}) {
     *path = ResolvePath(*path);
+  }
+  if (!config.empty()) {
+    ASSIGN_OR_RETURN(const ValidatedExperiment experiment,
+                     LoadExperiment(ResolvePath(config), {}, {{"DATA_ROOT", "data.data_root", flags.data_root}}));
+    const Data& data = experiment.proto().data();
+    flags.attributes.assign(data.attributes().begin(), data.attributes().end());
+    flags.limits = data.limits();
   }
   if (flags.threads == 0) flags.threads = ParallelThreads();
   return flags;

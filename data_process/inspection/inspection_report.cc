@@ -54,13 +54,23 @@ std::string InspectionText(const Inspection& inspection) {
     rows.push_back({attribute.name, absl::StrCat(attribute.clips), Members(attribute), Megabytes(attribute.bytes),
                     kinds.empty() ? "" : kinds[0].description});
     if (!attribute.missing.empty()) {
-      absl::StrAppend(&missing, "  ", attribute.missing.size(), " of ", inspection.clips.size(), " clips lack ",
-                      attribute.name, ": ", ListNames(attribute.missing), "\n");
+      absl::StrAppend(&missing, "  ", attribute.missing.size(), " of ", CountClips(inspection.clips.size()),
+                      attribute.missing.size() == 1 ? " lacks " : " lack ", attribute.name, ": ",
+                      ListNames(attribute.missing), "\n");
     }
     for (size_t k = 1; k < kinds.size(); ++k) {
-      absl::StrAppend(&differing, "  ", attribute.name, " is ", kinds[k].description, " in ", kinds[k].clips.size(),
-                      " clips: ", ListNames(kinds[k].clips), "\n");
+      absl::StrAppend(&differing, "  ", attribute.name, " is ", kinds[k].description, " in ",
+                      CountClips(kinds[k].clips.size()), ": ", ListNames(kinds[k].clips), "\n");
     }
+  }
+  const size_t gaps = inspection.missing_frames.size();
+  for (size_t i = 0; i < std::min(gaps, kBrokenAtMost); ++i) {
+    const MissingFrames& one = inspection.missing_frames[i];
+    absl::StrAppend(&missing, "  ", one.attribute, " of clip ", one.clip, " lacks frames ", ListRanges(one.ranges),
+                    one.series.empty() ? "" : " of " + one.series, "\n");
+  }
+  if (gaps > kBrokenAtMost) {
+    absl::StrAppend(&missing, "  and ", gaps - kBrokenAtMost, " more lack frames; --json FILE lists all\n");
   }
   for (size_t i = 0; i < std::min(inspection.broken.size(), kBrokenAtMost); ++i) {
     absl::StrAppend(&broken, "  ", std::string(inspection.broken[i].message()), "\n");
@@ -68,7 +78,7 @@ std::string InspectionText(const Inspection& inspection) {
   if (inspection.broken.size() > kBrokenAtMost) {
     absl::StrAppend(&broken, "  and ", inspection.broken.size() - kBrokenAtMost, " more; --json FILE lists all\n");
   }
-  std::string text = absl::StrCat(inspection.root, ": ", inspection.clips.size(), " clips, ",
+  std::string text = absl::StrCat(inspection.root, ": ", CountClips(inspection.clips.size()), ", ",
                                   inspection.attributes.size(), " attributes, ", Megabytes(bytes), "\n\n", Table(rows));
   if (!missing.empty()) absl::StrAppend(&text, "\nmissing\n", missing);
   if (!differing.empty()) absl::StrAppend(&text, "\ndifferent from the other clips\n", differing);
@@ -83,8 +93,9 @@ std::string InspectionText(const Inspection& inspection) {
 
 std::string InspectionJson(const Inspection& inspection) {
   using Json = nlohmann::ordered_json;
-  Json json = {{"root", inspection.root},     {"clips", inspection.clips}, {"complete", inspection.complete()},
-               {"attributes", Json::array()}, {"broken", Json::array()},   {"remarks", inspection.remarks}};
+  Json json = {{"root", inspection.root},      {"clips", inspection.clips},       {"complete", inspection.complete()},
+               {"attributes", Json::array()},  {"missing_frames", Json::array()}, {"broken", Json::array()},
+               {"remarks", inspection.remarks}};
   for (const AttributeSummary& attribute : inspection.attributes) {
     Json holds = Json::array();
     for (const PayloadKinds::Kind& kind : attribute.holds.kinds()) {
@@ -96,6 +107,12 @@ std::string InspectionJson(const Inspection& inspection) {
                                   {"bytes", attribute.bytes},
                                   {"holds", holds},
                                   {"missing", attribute.missing}});
+  }
+  for (const MissingFrames& one : inspection.missing_frames) {
+    Json ranges = Json::array();
+    for (const FrameRange& range : one.ranges) ranges.push_back({range.first, range.last});
+    json["missing_frames"].push_back(
+        {{"clip", one.clip}, {"attribute", one.attribute}, {"series", one.series}, {"frames", ranges}});
   }
   for (const absl::Status& status : inspection.broken) {
     const DataPlace place = DataPlaceOf(status).value_or(DataPlace());

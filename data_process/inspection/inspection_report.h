@@ -13,8 +13,8 @@ namespace cubist {
 std::string InspectionText(const Inspection& inspection);
 
 // Everything: root, clips, complete, attributes (name, clips, members {least, most}, bytes, holds [{what, clips}],
-// missing), broken (clip, attribute, path, member, begin, end, message), remarks. Bytes that are not UTF-8 become
-// U+FFFD.
+// missing), missing_frames (clip, attribute, series, frames [[first, last]]), broken (clip, attribute, path, member,
+// begin, end, message), remarks. Bytes that are not UTF-8 become U+FFFD.
 std::string InspectionJson(const Inspection& inspection);
 
 }  // namespace cubist

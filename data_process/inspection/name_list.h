@@ -18,6 +18,9 @@ inline std::string ListNames(const std::vector<std::string>& names, size_t most 
                       names.size() > most ? absl::StrCat(" and ", names.size() - most, " more") : "");
 }
 
+// "1 clip", "2 clips".
+inline std::string CountClips(size_t count) { return absl::StrCat(count, count == 1 ? " clip" : " clips"); }
+
 }  // namespace cubist
 
 #endif  // CUBIST_DATA_PROCESS_INSPECTION_NAME_LIST_H_

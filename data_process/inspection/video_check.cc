@@ -3,7 +3,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "data_process/formats/video.h"
 
 namespace cubist {
 
@@ -15,8 +14,12 @@ bool HasVideoEnding(std::string_view name) {
   return false;
 }
 
-absl::StatusOr<VideoContents> CheckVideo(const std::string& path, bool every_frame) {
-  ASSIGN_OR_RETURN(const auto reader, VideoReader::Open(path));
+VideoLimits VideoLimitsFrom(const ReadLimits& limits) {
+  return {limits.max_image_pixels(), limits.max_video_frames(), limits.max_video_seconds()};
+}
+
+absl::StatusOr<VideoContents> CheckVideo(const std::string& path, bool every_frame, const VideoLimits& limits) {
+  ASSIGN_OR_RETURN(const auto reader, VideoReader::Open(path, limits));
   int64_t frames = 0;
   bool more = true;
   while (more && (every_frame || frames == 0)) {

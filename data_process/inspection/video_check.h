@@ -8,11 +8,16 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "configs/proto/experiment.pb.h"
+#include "data_process/formats/video.h"
 
 namespace cubist {
 
 // Whether a file's name ends as videos do: .mp4 .avi .mov .wmv .mkv .flv .webm, in upper or lower case.
 bool HasVideoEnding(std::string_view name);
+
+// What reading a video takes of `limits` (Data.limits).
+VideoLimits VideoLimitsFrom(const ReadLimits& limits);
 
 struct VideoContents {
   int64_t width = 0;  // pixels
@@ -22,7 +27,7 @@ struct VideoContents {
 };
 
 // Opens the file and decodes its first frame, or all of them. Errors: those of VideoReader (formats/video.h).
-absl::StatusOr<VideoContents> CheckVideo(const std::string& path, bool every_frame);
+absl::StatusOr<VideoContents> CheckVideo(const std::string& path, bool every_frame, const VideoLimits& limits = {});
 
 }  // namespace cubist
 

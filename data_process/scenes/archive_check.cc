@@ -9,9 +9,11 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "base/data_place.h"
 #include "base/status.h"
 #include "data_process/formats/tar.h"
+#include "data_process/scenes/attribute_contract.h"
 #include "data_process/scenes/clip_archive.h"
 #include "data_process/scenes/prefetcher.h"
 
@@ -20,14 +22,39 @@ namespace {
 
 // An archive of a thousand members that are all damaged fills no report.
 constexpr size_t kMostBad = 10;
+constexpr size_t kFrameDigits = 6;
+
+std::map<std::string, std::vector<int64_t>> FramesOf(const std::vector<TarMember>& members, const std::string& clip) {
+  // Names count as equal in upper and lower case, as when they are read (clip_archive.h).
+  const std::string front = absl::AsciiStrToLower(clip) + ".";
+  std::map<std::string, std::set<int64_t>> frames;
+  for (const TarMember& member : members) {
+    const std::string name = absl::AsciiStrToLower(member.name);
+    const size_t end = front.size() + kFrameDigits;
+    if (name.compare(0, front.size(), front) != 0 || name.size() <= end + 1 || name[end] != '.') continue;
+    const std::string digits = name.substr(front.size(), kFrameDigits);
+    if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
+    frames[name.substr(end + 1)].insert(std::stoll(digits));
+  }
+  std::map<std::string, std::vector<int64_t>> ascending;
+  for (const auto& [series, numbers] : frames) ascending[series].assign(numbers.begin(), numbers.end());
+  return ascending;
+}
+
+// Step 2 for one member.
+absl::StatusOr<Payload> CheckMember(const MemberBytes& member, const std::string& attribute, const ReadLimits& limits) {
+  ASSIGN_OR_RETURN(const DecodedFile file, DecodeFile(member.place.member, member.bytes, member.what, limits));
+  RETURN_IF_ERROR(CheckContract(attribute, member.bytes, file, member.what));
+  return file.Describe();
+}
 
 }  // namespace
 
 ArchiveContents CheckArchive(const std::string& path, const std::string& attribute, const std::string& clip,
-                             bool every_member) {
+                             bool every_member, const ReadLimits& limits) {
   ArchiveContents contents;
   const DataPlace place{clip, attribute, path, "", 0, 0};
-  const auto tar = TarIndex::Open(path);
+  const auto tar = TarIndex::Open(path, TarLimitsFrom(limits));
   if (!tar.ok()) {
     contents.bad.push_back(WithDataPlace(tar.status(), place));
     return contents;
@@ -36,12 +63,12 @@ ArchiveContents CheckArchive(const std::string& path, const std::string& attribu
   if (members.empty()) contents.bad.push_back(WithDataPlace(DataError(path + ": the tar is empty"), place));
   contents.members = static_cast<int64_t>(members.size());
   for (const TarMember& member : members) contents.bytes += member.size;
+  contents.frames = FramesOf(members, clip);
   const size_t step = every_member ? 1 : std::max<size_t>(1, members.size() - 1);
   for (size_t i = 0; i < members.size(); i += step) {
-    const auto decode = [](const MemberBytes& member) {
-      return DecodePayload(member.place.member, member.bytes, member.what);
-    };
-    absl::StatusOr<Payload> payload = UseMember(ReadMember(**tar, members[i], attribute, clip), decode);
+    absl::StatusOr<Payload> payload =
+        UseMember(ReadMember(**tar, members[i], attribute, clip),
+                  [&](const MemberBytes& member) { return CheckMember(member, attribute, limits); });
     if (payload.ok()) {
       ++(payload->kind.empty() ? contents.read_only : contents.decoded);
       if (i == 0) contents.first = *std::move(payload);
@@ -74,7 +101,8 @@ absl::StatusOr<ArchiveReport> CheckArchives(const ClipIndex& clips, const Data& 
   Prefetcher<ArchiveContents> archives(options, [&](uint64_t k) -> absl::StatusOr<ArchiveContents> {
     const std::string& attribute = data.attributes(static_cast<int>(k % attributes));
     const std::string& clip = ids[k / attributes];
-    return CheckArchive(ClipTarPath(data.data_root(), attribute, clip), attribute, clip, /*every_member=*/false);
+    return CheckArchive(ClipTarPath(data.data_root(), attribute, clip), attribute, clip, /*every_member=*/false,
+                        data.limits());
   });
   ArchiveReport all;
   while (all.archives < total) {

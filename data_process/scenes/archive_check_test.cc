@@ -1,7 +1,9 @@
 #include "data_process/scenes/archive_check.h"
 
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "data_process/formats/npy.h"
 #include "data_process/formats/npz.h"
 #include "data_process/formats/png.h"
+#include "data_process/scenes/coordinates.h"
 #include "data_process/scenes/test_clips.h"
 #include "gtest/gtest.h"
 
@@ -34,7 +37,7 @@ Members GoodMembers(const std::string& attribute, const std::string& clip) {
     for (int frame = 0; frame < 3; ++frame) members.emplace_back(FrameMember(clip, frame, suffix), bytes);
     return members;
   };
-  if (attribute == "pose") return three("pose.front.npy", FormatNpy(xyz));
+  if (attribute == "pose") return three("pose.front.npy", FormatNpy(ToTensor(IdentityMatrix())));
   if (attribute == "objects") return three("objects.json", "{\"a\": [1, 2]}");
   if (attribute == "points") return three("points.npz", *FormatNpz({{"a", xyz}}));
   if (attribute == "images") return three("image.PNG", FormatPng(HostTensor(DType::kUInt8, {3, 4, 3})));
@@ -189,6 +192,44 @@ TEST(ArchiveCheck, FindsAllThatIsBadAmongGoodOnes) {
     EXPECT_EQ(report.read_only, 8 * 2 - 2 * 2);
     EXPECT_FALSE(report.stopped);
   }
+}
+
+TEST(ArchiveCheck, KnowsFramesByTheirNames) {
+  const std::string root = NewTestFolder("check_frames");
+  const std::string bytes = FormatNpy(ToTensor(IdentityMatrix()));
+  WriteTestTar(root, "pose", "Clip.1",
+               {{"Clip.1.000007.pose.front.npy", bytes},
+                {"Clip.1.000002.pose.front.npy", bytes},
+                {"Clip.1.000002.pose.front_LEFT.npy", bytes},
+                {"clip.1.999999.Pose.front.npy", bytes},
+                {"Clip.1.00003.pose.front.npy", bytes},   // five digits
+                {"Clip.1.00003x.pose.front.npy", bytes},  // no number
+                {"Clip.1.0000030pose.front.npy", bytes},
+                {"Clip.2.000004.pose.front.npy", bytes},  // another clip
+                {"Clip.1.000005.", bytes}});
+  const ArchiveContents found = CheckArchive(ClipTarPath(root, "pose", "Clip.1"), "pose", "Clip.1", false);
+  EXPECT_EQ(found.frames, (std::map<std::string, std::vector<int64_t>>{{"pose.front.npy", {2, 7, 999999}},
+                                                                       {"pose.front_left.npy", {2}}}));
+}
+
+TEST(ArchiveCheck, HoldsToTheLimitsOfTheConfig) {
+  TestData test = WriteGoodData("check_limits");
+  const ClipIndex index = IndexOf(test.data);
+  const auto bad_attributes = [&] {
+    std::set<std::string> attributes;
+    for (const absl::Status& status : Checked(test, index, 2).bad) attributes.insert(DataPlaceOf(status)->attribute);
+    return attributes;
+  };
+  using Names = std::set<std::string>;
+  EXPECT_EQ(bad_attributes(), Names());
+  test.data.mutable_limits()->set_max_array_bytes(127);  // a pose has 128, the .npy in the .npz of points 140
+  EXPECT_EQ(bad_attributes(), Names({"pose", "points"}));
+  test.data.mutable_limits()->set_max_array_bytes(140);
+  test.data.mutable_limits()->set_max_image_pixels(11);  // an image has 12
+  EXPECT_EQ(bad_attributes(), Names({"images"}));
+  test.data.mutable_limits()->set_max_image_pixels(12);
+  test.data.mutable_limits()->set_max_member_bytes(999);  // a video has 1000; the cloud's zip more
+  EXPECT_EQ(bad_attributes(), Names({"cloud", "video"}));
 }
 
 TEST(ArchiveCheck, StopsWhenAsked) {

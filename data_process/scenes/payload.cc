@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "base/host_tensor.h"
 #include "base/status.h"
 #include "data_process/formats/jpeg.h"
 #include "data_process/formats/json.h"
@@ -14,51 +13,51 @@
 #include "data_process/formats/torch_zip.h"
 
 namespace cubist {
-namespace {
 
-PayloadArray ArrayOf(std::string name, const HostTensor& tensor) {
-  return {std::move(name), tensor.dtype(), tensor.shape()};
+Payload DecodedFile::Describe() const {
+  Payload payload{kind, {}};
+  for (const auto& [name, array] : arrays) payload.arrays.push_back({name, array.dtype(), array.shape()});
+  return payload;
 }
 
-template <typename Arrays>
-std::vector<PayloadArray> ArraysOf(const Arrays& arrays) {
-  std::vector<PayloadArray> all;
-  for (const auto& [name, tensor] : arrays) all.push_back(ArrayOf(name, tensor));
-  return all;
+TarLimits TarLimitsFrom(const ReadLimits& limits) {
+  TarLimits tar;
+  tar.max_member_bytes = static_cast<uint64_t>(limits.max_member_bytes());
+  return tar;
 }
 
-}  // namespace
-
-absl::StatusOr<Payload> DecodePayload(std::string_view name, std::string_view bytes, std::string_view what) {
-  Payload payload;
+absl::StatusOr<DecodedFile> DecodeFile(std::string_view name, std::string_view bytes, std::string_view what,
+                                       const ReadLimits& limits) {
+  const auto max_array_bytes = static_cast<uint64_t>(limits.max_array_bytes());
+  const ImageLimits image_limits{limits.max_image_pixels()};
+  DecodedFile file;
   const size_t dot = name.rfind('.');
   const std::string ending = dot == std::string_view::npos ? "" : std::string(name.substr(dot + 1));
-  payload.kind = absl::AsciiStrToLower(ending);
-  if (payload.kind == "jpeg") payload.kind = "jpg";
-  if (payload.kind == "npy") {
-    ASSIGN_OR_RETURN(const HostTensor array, ParseNpy(bytes, what));
-    payload.arrays = {ArrayOf("", array)};
-  } else if (payload.kind == "npz") {
-    ASSIGN_OR_RETURN(const auto arrays, ParseNpz(bytes, what));
-    payload.arrays = ArraysOf(arrays);
-  } else if (payload.kind == "pth") {
-    ASSIGN_OR_RETURN(const auto tensors, ReadTorchTensors(bytes, what));
-    payload.arrays = ArraysOf(tensors);
-  } else if (payload.kind == "ply") {
-    ASSIGN_OR_RETURN(const TriangleMesh mesh, ParsePly(bytes, what));
-    payload.arrays = {ArrayOf("faces", mesh.faces), ArrayOf("vertices", mesh.vertices)};
-  } else if (payload.kind == "json") {
+  file.kind = absl::AsciiStrToLower(ending);
+  if (file.kind == "jpeg") file.kind = "jpg";
+  if (file.kind == "npy") {
+    ASSIGN_OR_RETURN(file.arrays[""], ParseNpy(bytes, what, {max_array_bytes}));
+  } else if (file.kind == "npz") {
+    NpzLimits npz_limits;
+    npz_limits.max_total_bytes = max_array_bytes;
+    ASSIGN_OR_RETURN(file.arrays, ParseNpz(bytes, what, npz_limits));
+  } else if (file.kind == "pth") {
+    TorchLimits torch_limits;
+    torch_limits.max_storage_bytes = torch_limits.max_tensor_bytes = max_array_bytes;
+    ASSIGN_OR_RETURN(file.arrays, ReadTorchTensors(bytes, what, torch_limits));
+  } else if (file.kind == "ply") {
+    ASSIGN_OR_RETURN(TriangleMesh mesh, ParsePly(bytes, what));
+    file.arrays = {{"faces", std::move(mesh.faces)}, {"vertices", std::move(mesh.vertices)}};
+  } else if (file.kind == "json") {
     RETURN_IF_ERROR(ParseJson(bytes, what).status());
-  } else if (payload.kind == "png") {
-    ASSIGN_OR_RETURN(const HostTensor image, ParsePng(bytes, what));
-    payload.arrays = {ArrayOf("", image)};
-  } else if (payload.kind == "jpg") {
-    ASSIGN_OR_RETURN(const HostTensor image, ParseJpeg(bytes, what));
-    payload.arrays = {ArrayOf("", image)};
+  } else if (file.kind == "png") {
+    ASSIGN_OR_RETURN(file.arrays[""], ParsePng(bytes, what, image_limits));
+  } else if (file.kind == "jpg") {
+    ASSIGN_OR_RETURN(file.arrays[""], ParseJpeg(bytes, what, image_limits));
   } else {
-    payload.kind.clear();
+    file.kind.clear();
   }
-  return payload;
+  return file;
 }
 
 }  // namespace cubist

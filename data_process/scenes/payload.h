@@ -3,12 +3,16 @@
 #define CUBIST_DATA_PROCESS_SCENES_PAYLOAD_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/dtype.h"
+#include "base/host_tensor.h"
+#include "configs/proto/experiment.pb.h"
+#include "data_process/formats/tar.h"
 
 namespace cubist {
 
@@ -23,10 +27,22 @@ struct Payload {
   std::vector<PayloadArray> arrays;  // by name; none in JSON
 };
 
+// The same with what the arrays hold.
+struct DecodedFile {
+  std::string kind;
+  std::map<std::string, HostTensor> arrays;
+
+  Payload Describe() const;
+};
+
 // Decodes all of `bytes`, whose name ends in .npy, .npz, .pth, .ply, .json, .png, .jpg or .jpeg, in upper or lower
 // case; other names are not decoded and have no kind. `what` names the bytes in messages. Errors: the decoders'
-// DataErrors.
-absl::StatusOr<Payload> DecodePayload(std::string_view name, std::string_view bytes, std::string_view what);
+// DataErrors, also for arrays and images above `limits` (Data.limits).
+absl::StatusOr<DecodedFile> DecodeFile(std::string_view name, std::string_view bytes, std::string_view what,
+                                       const ReadLimits& limits = ReadLimits::default_instance());
+
+// What reading a tar takes of `limits`.
+TarLimits TarLimitsFrom(const ReadLimits& limits);
 
 }  // namespace cubist
 

@@ -1,5 +1,6 @@
 #include "data_process/scenes/payload.h"
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,30 +51,57 @@ std::vector<Case> Cases() {
   };
 }
 
-TEST(DecodePayload, KnowsKindsByTheirEnding) {
+TEST(DecodeFile, KnowsKindsByTheirEnding) {
   for (const Case& one : Cases()) {
-    const auto payload = DecodePayload(one.name, one.bytes, "file");
-    ASSERT_TRUE(payload.ok()) << one.name << payload.status();
-    EXPECT_EQ(Described(*payload), one.expected);
+    const auto file = DecodeFile(one.name, one.bytes, "file");
+    ASSERT_TRUE(file.ok()) << one.name << file.status();
+    EXPECT_EQ(Described(file->Describe()), one.expected);
   }
   for (const char* name : {"a.mp4", "npy", "", "a.", "a.npy.bak"}) {
-    const auto payload = DecodePayload(name, "anything", "file");
-    ASSERT_TRUE(payload.ok()) << payload.status();
-    EXPECT_EQ(Described(*payload), ":");
+    const auto file = DecodeFile(name, "anything", "file");
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_EQ(Described(file->Describe()), ":");
   }
 }
 
-TEST(DecodePayload, WhatIsCutOrOfAnotherKindIsAnError) {
+TEST(DecodeFile, WhatIsCutOrOfAnotherKindIsAnError) {
   const std::vector<Case> cases = Cases();
   for (size_t i = 0; i < cases.size(); ++i) {
     const std::string& bytes = cases[i].bytes;
     const std::string& other = cases[(i + 1) % 6].bytes;
     for (const std::string& bad : {bytes.substr(0, bytes.size() / 2), std::string(), other}) {
-      const auto payload = DecodePayload(cases[i].name, bad, "that.tar");
-      EXPECT_EQ(ExitCodeOf(payload.status()), ExitCode::kData) << cases[i].name;
-      EXPECT_NE(payload.status().message().find("that.tar"), std::string::npos) << payload.status();
+      const auto file = DecodeFile(cases[i].name, bad, "that.tar");
+      EXPECT_EQ(ExitCodeOf(file.status()), ExitCode::kData) << cases[i].name;
+      EXPECT_NE(file.status().message().find("that.tar"), std::string::npos) << file.status();
     }
   }
+}
+
+TEST(DecodeFile, WhatIsLargerThanTheLimitsIsAnError) {
+  // Of each case what its arrays take: bytes, or pixels of pictures.
+  const std::map<std::string, int64_t> sizes = {
+      {"clip.000001.pose.front.npy", 48}, {"a.front.png", 20}, {"a.front.jpg", 20}, {"a.JPEG", 20}};
+  int refused = 0;
+  for (const Case& one : Cases()) {
+    ReadLimits limits;
+    limits.set_max_array_bytes(1);
+    limits.set_max_image_pixels(1);
+    const auto none = DecodeFile(one.name, one.bytes, "file", limits);
+    const bool has_no_array = one.name == "a.json" || one.name == "car.ply";
+    EXPECT_EQ(none.ok(), has_no_array) << one.name;
+    if (!none.ok()) {
+      EXPECT_EQ(ExitCodeOf(none.status()), ExitCode::kData) << none.status();
+    }
+    refused += none.ok() ? 0 : 1;
+    const auto size = sizes.find(one.name);
+    if (size == sizes.end()) continue;
+    for (const int64_t lack : {0, 1}) {
+      limits.set_max_array_bytes(size->second - lack);
+      limits.set_max_image_pixels(size->second - lack);
+      EXPECT_EQ(DecodeFile(one.name, one.bytes, "file", limits).ok(), lack == 0) << one.name;
+    }
+  }
+  EXPECT_EQ(refused, 6);
 }
 
 }  // namespace

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -15,10 +13,10 @@
 #include "base/status.h"
 #include "data_process/formats/npy.h"
 #include "data_process/formats/npz.h"
-#include "data_process/formats/torch_zip.h"
 #include "data_process/scenes/camera_images.h"
 #include "data_process/scenes/car_mesh.h"
 #include "data_process/scenes/clip_archive.h"
+#include "data_process/scenes/cloud.h"
 #include "data_process/scenes/coordinates.h"
 #include "data_process/scenes/scene_objects.h"
 #include "data_process/scenes/semantic_classes.h"
@@ -93,7 +91,7 @@ absl::StatusOr<Vector3> VectorField(const google::protobuf::RepeatedField<double
 }
 
 // Points as they are gathered for a sample.
-struct Cloud {
+struct SamplePoints {
   std::vector<float> points;  // 3 a point
   std::vector<uint8_t> semantics;
 
@@ -102,80 +100,6 @@ struct Cloud {
     semantics.push_back(semantic_class);
   }
 };
-
-bool IsRows3(const HostTensor& tensor) {
-  return (tensor.dtype() == DType::kFloat32 || tensor.dtype() == DType::kFloat64) && tensor.shape().size() == 2 &&
-         tensor.shape()[1] == 3;
-}
-
-bool IsInteger(DType dtype) {
-  switch (dtype) {
-    case DType::kUInt8:
-    case DType::kInt8:
-    case DType::kUInt16:
-    case DType::kInt16:
-    case DType::kUInt32:
-    case DType::kInt32:
-    case DType::kUInt64:
-    case DType::kInt64:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Calls body(row, x, y, z as doubles) for each row of a float32 or float64 [N,3] array.
-template <typename Body>
-void ForEachRow(const HostTensor& rows, const Body& body) {
-  const int64_t count = rows.shape()[0];
-  if (rows.dtype() == DType::kFloat32) {
-    const float* p = rows.data<float>();
-    for (int64_t i = 0; i < count; ++i, p += 3) body(i, Vector3{p[0], p[1], p[2]});
-  } else {
-    const double* p = rows.data<double>();
-    for (int64_t i = 0; i < count; ++i, p += 3) body(i, Vector3{p[0], p[1], p[2]});
-  }
-}
-
-// DataError naming the first row of a float32 or float64 [N,3] array that is not finite.
-absl::Status CheckFinite(const HostTensor& rows, const std::string& what) {
-  int64_t bad = -1;
-  ForEachRow(rows, [&bad](int64_t i, const Vector3& p) {
-    if (bad < 0 && !(std::isfinite(p[0]) && std::isfinite(p[1]) && std::isfinite(p[2]))) bad = i;
-  });
-  if (bad < 0) return absl::OkStatus();
-  return DataError(what + ": row " + std::to_string(bad) + " is not finite");
-}
-
-// Class ids of `tensor`, of any integer dtype, as bytes.
-absl::StatusOr<std::vector<uint8_t>> ClassIds(const HostTensor& tensor, const std::string& what) {
-  const HostTensor wide = tensor.dtype() == DType::kUInt8 ? tensor : tensor.Cast(DType::kInt64);
-  std::vector<uint8_t> ids(static_cast<size_t>(wide.size()));
-  const auto copy = [&](const auto* values) -> absl::Status {
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (values[i] < 0 || values[i] >= kSemanticClassCount) {
-        return DataError(what + ": element " + std::to_string(i) + " is class " + std::to_string(values[i]) +
-                         "; classes go from 0 to " + std::to_string(kSemanticClassCount - 1));
-      }
-      ids[i] = static_cast<uint8_t>(values[i]);
-    }
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(wide.dtype() == DType::kUInt8 ? copy(wide.data<uint8_t>()) : copy(wide.data<int64_t>()));
-  return ids;
-}
-
-absl::StatusOr<HostTensor> TakeTensor(const std::map<std::string, HostTensor>& tensors, const std::string& name,
-                                      const std::string& what) {
-  const auto found = tensors.find(name);
-  if (found != tensors.end()) return found->second;
-  std::string names;
-  for (const auto& [other, tensor] : tensors) {
-    names += (names.empty() ? "" : ", ") + other;
-    if (names.size() > 300) break;
-  }
-  return DataError(what + ": there is no array '" + name + "'; it holds: " + (names.empty() ? "nothing" : names));
-}
 
 class FolderSceneReader : public SceneReader {
  public:
@@ -215,7 +139,7 @@ class FolderSceneReader : public SceneReader {
     sample.grid_to_world = ToTensor(grid_to_world);
     sample.half_extent = ToTensor(half_extent_);
 
-    Cloud cloud;
+    SamplePoints cloud;
     DataPlace cloud_place;
     RETURN_IF_ERROR(UseMember(archive_.Read(attributes_.cloud, clip, "pcd.vs01.pth"), [&](const MemberBytes& member) {
       cloud_place = member.place;
@@ -289,68 +213,41 @@ class FolderSceneReader : public SceneReader {
   }
 
   // The clip's cloud, cropped, without vehicles where a mesh replaces them.
-  absl::Status AddStaticPoints(const MemberBytes& member, const Matrix4& world_to_grid, Cloud* cloud) const {
-    const std::string& what = member.what;
-    TorchLimits limits;
-    limits.max_storage_bytes = limits.max_tensor_bytes = max_array_bytes_;
-    ASSIGN_OR_RETURN(const auto tensors, ReadTorchTensors(member.bytes, what, limits));
-    ASSIGN_OR_RETURN(const HostTensor points, TakeTensor(tensors, "points", what));
-    ASSIGN_OR_RETURN(const HostTensor semantics, TakeTensor(tensors, "semantics", what));
-    ASSIGN_OR_RETURN(const HostTensor pc_to_world, TakeTensor(tensors, "pc_to_world", what));
-    if (!IsRows3(points))
-      return DataError(what + ": points must be float32[N,3] or float64[N,3], found " + points.Describe());
-    if (!IsInteger(semantics.dtype()) || semantics.shape() != std::vector<int64_t>{points.shape()[0]}) {
-      return DataError(what + ": semantics must be one integer for each of the " + std::to_string(points.shape()[0]) +
-                       " points, found " + semantics.Describe());
-    }
-    RETURN_IF_ERROR(CheckFinite(points, what + ": points"));
-    ASSIGN_OR_RETURN(const std::vector<uint8_t> ids, ClassIds(semantics, what + ": semantics"));
-    ASSIGN_OR_RETURN(const Matrix4 cloud_to_world, MatrixFrom(pc_to_world, what + ": pc_to_world"));
+  absl::Status AddStaticPoints(const MemberBytes& member, const Matrix4& world_to_grid, SamplePoints* cloud) const {
+    ASSIGN_OR_RETURN(const PointCloud all, ReadCloud(member.bytes, member.what, max_array_bytes_));
     // One transform from cloud to grid: no point ever has world coordinates.
-    const Matrix4 cloud_to_grid = Multiply(world_to_grid, cloud_to_world);
-    ForEachRow(points, [&](int64_t i, const Vector3& p) {
-      if (car_ && IsVehicle(ids[static_cast<size_t>(i)])) return;
+    const Matrix4 cloud_to_grid = Multiply(world_to_grid, all.to_world);
+    ForEachRow(all.points, [&](int64_t i, const Vector3& p) {
+      const uint8_t class_id = all.classes[static_cast<size_t>(i)];
+      if (car_ && IsVehicle(class_id)) return;
       const std::array<float, 3> point = ApplyToFloat(cloud_to_grid, p);
-      if (StrictlyInside(point, half_extent_)) cloud->Add(point, ids[static_cast<size_t>(i)]);
+      if (StrictlyInside(point, half_extent_)) cloud->Add(point, class_id);
     });
     return absl::OkStatus();
   }
 
   // The points of each dynamic object of the frame, where it stands then, cropped.
   absl::Status AddDynamicPoints(const MemberBytes& member, int64_t frame, const SceneObjects& objects,
-                                const Matrix4& world_to_grid, Cloud* cloud) const {
+                                const Matrix4& world_to_grid, SamplePoints* cloud) const {
     NpzLimits limits;
     limits.max_total_bytes = max_array_bytes_;
     ASSIGN_OR_RETURN(const auto arrays, ParseNpz(member.bytes, member.what, limits));
     for (const auto& [id, object] : objects) {
       const std::string what = member.what + ", for an object of frame " + std::to_string(frame);
-      ASSIGN_OR_RETURN(const HostTensor points, TakeTensor(arrays, id + "_xyz", what));
-      ASSIGN_OR_RETURN(const HostTensor semantic, TakeTensor(arrays, id + "_semantic", what));
-      if (!IsRows3(points) && points.size() > 0) {
-        return DataError(what + ": '" + id + "_xyz' must be float64[N,3], found " + points.Describe());
-      }
-      if (!IsInteger(semantic.dtype()) || semantic.size() != 1) {
-        return DataError(what + ": '" + id + "_semantic' must be one integer, found " + semantic.Describe());
-      }
-      ASSIGN_OR_RETURN(const std::vector<uint8_t> class_id, ClassIds(semantic, what + ": '" + id + "_semantic'"));
-      if (points.size() == 0) continue;
-      RETURN_IF_ERROR(CheckFinite(points, what + ": '" + id + "_xyz'"));
+      ASSIGN_OR_RETURN(const ObjectPoints found, ObjectPointsFrom(arrays, id, what));
+      if (found.points.size() == 0) continue;
       const Matrix4 object_to_grid = Multiply(world_to_grid, object.object_to_world);
-      ForEachRow(points, [&](int64_t, const Vector3& p) {
+      ForEachRow(found.points, [&](int64_t, const Vector3& p) {
         const std::array<float, 3> point = ApplyToFloat(object_to_grid, p);
-        if (StrictlyInside(point, half_extent_)) cloud->Add(point, class_id[0]);
+        if (StrictlyInside(point, half_extent_)) cloud->Add(point, found.class_id);
       });
     }
     return absl::OkStatus();
   }
 
   absl::StatusOr<HostTensor> MapLayer(const MemberBytes& member, const Matrix4& world_to_grid) const {
-    ASSIGN_OR_RETURN(const HostTensor points, ParseNpy(member.bytes, member.what, npy_limits()));
-    if (points.size() == 0) return HostTensor(DType::kFloat32, {0, 3});  // an empty layer has shape (0,)
-    if (!IsRows3(points)) {
-      return DataError(member.what + ": a map layer must be float64[N,3], found " + points.Describe());
-    }
-    RETURN_IF_ERROR(CheckFinite(points, member.what));
+    ASSIGN_OR_RETURN(const HostTensor array, ParseNpy(member.bytes, member.what, npy_limits()));
+    ASSIGN_OR_RETURN(const HostTensor points, MapPointsFrom(array, member.what));
     HostTensor result(DType::kFloat32, {points.shape()[0], 3});
     float* out = result.data<float>();
     ForEachRow(points, [&](int64_t i, const Vector3& p) {
