@@ -9,7 +9,8 @@ readonly deadline=5 last_step=24
 workers_of() {
   local folder
   for folder in /proc/[0-9]*; do
-    if { tr '\0' '\n' <"${folder}/environ" | grep -qx "CUBIST_RANK=$1"; } 2>/dev/null &&
+    # Not grep -q: it leaves at the first match, and with pipefail a tr that still writes makes that a failure.
+    if { tr '\0' '\n' <"${folder}/environ" | grep -x "CUBIST_RANK=$1" >/dev/null; } 2>/dev/null &&
       grep -q '^State:[[:space:]]*[^Z]' "${folder}/status" 2>/dev/null; then
       echo "${folder#/proc/}"
     fi
