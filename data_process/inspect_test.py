@@ -366,13 +366,17 @@ class InspectTest(unittest.TestCase):
         write(os.path.join(root, "video_480p_front", "metadata.csv"), b"")
         write(os.path.join(root, "pose", "left.tar.tmp-12"), b"")
         write(os.path.join(root, "pose", ".hidden"), b"")
+        write(os.path.join(root, "pose", "\033[31mred\n.tar"), b"")
+        os.makedirs(os.path.join(root, "\033[31mred"))
         shutil.copy(os.path.join(root, "caption", "ab-c.json"), os.path.join(root, "pose", "ab-c.json"))
         os.remove(os.path.join(root, "pose", "ü.tar"))
         result, found = inspect_json(root, "--clips", "ab-c,d e")
         self.assertEqual(result.code, 0, result.said)
         self.assertEqual(found["clips"], ["ab-c", "d e"])
-        self.assertEqual(len(found["remarks"]), 3)
-        for text in ("notes/ holds no tars, videos or captions", "pose/ also holds what is no data: left.tar.tmp-12",
+        self.assertEqual(len(found["remarks"]), 4)
+        self.assertNotIn("\033", result.out)
+        for text in ("notes/ holds no tars, videos or captions", "pose/ also holds what is no data: '\\x1b[31mred\\n.tar', left.tar.tmp-12",
+                     "the folder '\\x1b[31mred' counts as no attribute",
                      "pose/ holds a second file of a clip"):
             self.assertIn(text, result.out)
         self.assertEqual(inspect(root).code, 3)

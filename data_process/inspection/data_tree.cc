@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file_ops.h"
 #include "base/status.h"
+#include "data_process/formats/bytes.h"
 #include "data_process/inspection/name_list.h"
 #include "data_process/inspection/video_check.h"
 
@@ -42,6 +43,12 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder) {
   return names;
 }
 
+// Such a name is no clip's, and would be an instruction to the terminal that a report is read on.
+bool HasControlCharacter(const std::string& name) {
+  return std::any_of(name.begin(), name.end(),
+                     [](char c) { return absl::ascii_iscntrl(static_cast<unsigned char>(c)); });
+}
+
 absl::StatusOr<AttributeFolder> ListAttribute(const std::string& root, const std::string& name,
                                               std::vector<std::string>* remarks) {
   AttributeFolder attribute;
@@ -60,7 +67,9 @@ absl::StatusOr<AttributeFolder> ListAttribute(const std::string& root, const std
     } else if (absl::EqualsIgnoreCase(ending, ".csv")) {
       continue;
     }
-    if (!kind.has_value()) {
+    if (HasControlCharacter(entry)) {
+      others.push_back(Quoted(entry));
+    } else if (!kind.has_value()) {
       others.push_back(entry);
     } else if (!attribute.clips.emplace(clip, ClipFile{*kind, path}).second) {
       twice.push_back(entry);
@@ -92,6 +101,10 @@ absl::StatusOr<DataTree> ListDataTree(const std::string& root, const std::vector
   std::set<std::string> clips;
   for (const std::string& name : names) {
     if (!IsDirectory(absl::StrCat(root, "/", name))) continue;
+    if (HasControlCharacter(name)) {
+      tree.remarks.push_back(absl::StrCat("the folder ", Quoted(name), " counts as no attribute"));
+      continue;
+    }
     ASSIGN_OR_RETURN(AttributeFolder attribute, ListAttribute(root, name, &tree.remarks));
     if (attribute.clips.empty()) continue;
     for (auto it = attribute.clips.begin(); it != attribute.clips.end();) {
