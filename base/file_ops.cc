@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/status.h"
 
 namespace cubist {
@@ -156,7 +157,11 @@ absl::Status WriteFileAtomically(FileOps& ops, const std::string& wanted, std::s
   const absl::Status status = WriteAndRename(ops, temporary, path, contents);
   struct stat info;
   if (!status.ok() && ::lstat(temporary.c_str(), &info) == 0) ops.RemoveFile(temporary).IgnoreError();
-  return status;
+  return NamingFinalPath(status, temporary, wanted);
+}
+
+absl::Status NamingFinalPath(const absl::Status& status, const std::string& temporary, const std::string& path) {
+  return WithMessage(status, absl::StrReplaceAll(status.message(), {{temporary, path}}));
 }
 
 absl::Status RemoveTree(FileOps& ops, const std::string& path) {

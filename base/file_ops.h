@@ -52,9 +52,13 @@ bool IsDirectory(const std::string& path);
 absl::Status MakeDirectories(FileOps& ops, const std::string& path);
 
 // Replaces `path` by `contents` as a whole or not at all: writes "<path>.tmp-<pid>" beside it, syncs,
-// renames, syncs the folder. A failure removes the temporary file. Through a link its target is replaced; a device, a
+// renames, syncs the folder. A failure removes the temporary file and is told of `path`. Through a link its target is replaced; a device, a
 // pipe or a folder is a StorageError.
 absl::Status WriteFileAtomically(FileOps& ops, const std::string& path, std::string_view contents);
+
+// What is wrong with something that has a temporary name, told of the name that a user knows: `path` wherever the
+// message says `temporary`.
+absl::Status NamingFinalPath(const absl::Status& status, const std::string& temporary, const std::string& path);
 
 // Removes a file or a folder with all it holds (links are removed, not followed). Nothing there: OK.
 absl::Status RemoveTree(FileOps& ops, const std::string& path);

@@ -68,6 +68,16 @@ HostTensor::HostTensor(DType dtype, std::vector<int64_t> shape) : dtype_(dtype),
                                       [](std::byte* bytes) { ::operator delete(bytes, kAlignment); });
 }
 
+HostTensor HostTensor::Select(int64_t i) const {
+  if (shape_.empty() || i < 0 || i >= shape_[0]) Fail(absl::StrCat("element ", i, " of ", Describe()));
+  HostTensor element;
+  element.dtype_ = dtype_;
+  element.shape_.assign(shape_.begin() + 1, shape_.end());
+  element.size_ = size_ / shape_[0];
+  element.bytes_ = std::shared_ptr<std::byte>(bytes_, bytes_.get() + static_cast<size_t>(i) * element.byte_size());
+  return element;
+}
+
 HostTensor HostTensor::Cast(DType dtype) const {
   HostTensor result(dtype, shape_);
   Dispatch(dtype_, [&](auto* from) {

@@ -60,6 +60,8 @@ class HostTensor {
     return View<const T, Rank>(data<T>(), Extents<Rank>());
   }
 
+  // Element i of the first axis, in the same memory (then aligned as its offset is). 0 <= i < shape()[0].
+  HostTensor Select(int64_t i) const;
   // The same values as another dtype, rounded as C++ does. Not for float16 and bfloat16.
   HostTensor Cast(DType dtype) const;
   // "float32[4,4]".

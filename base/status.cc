@@ -47,13 +47,17 @@ ExitCode ExitCodeOf(const absl::Status& status) {
   return ExitCode::kInternal;
 }
 
-absl::Status Annotate(const absl::Status& status, std::string_view context) {
+absl::Status WithMessage(const absl::Status& status, std::string_view message) {
   if (status.ok()) return status;
-  absl::Status annotated(status.code(),
-                         absl::StrCat(absl::string_view(context.data(), context.size()), ": ", status.message()));
+  absl::Status result(status.code(), absl::string_view(message.data(), message.size()));
   status.ForEachPayload(
-      [&annotated](absl::string_view url, const absl::Cord& payload) { annotated.SetPayload(url, payload); });
-  return annotated;
+      [&result](absl::string_view url, const absl::Cord& payload) { result.SetPayload(url, payload); });
+  return result;
+}
+
+absl::Status Annotate(const absl::Status& status, std::string_view context) {
+  return WithMessage(status,
+                     absl::StrCat(absl::string_view(context.data(), context.size()), ": ", status.message()));
 }
 
 std::string ErrnoText(int error_number) { return std::strerror(error_number); }

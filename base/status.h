@@ -36,6 +36,9 @@ absl::Status PreemptedError(std::string_view message);
 // The exit code that `status` carries; kDone for OK, kInternal for a status made elsewhere.
 ExitCode ExitCodeOf(const absl::Status& status);
 
+// The same status, exit code and all, with another message. OK stays OK.
+absl::Status WithMessage(const absl::Status& status, std::string_view message);
+
 // The same status with "context: " before its message. OK stays OK.
 absl::Status Annotate(const absl::Status& status, std::string_view context);
 

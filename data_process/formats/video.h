@@ -6,20 +6,14 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file_ops.h"
 #include "base/host_tensor.h"
+#include "data_process/formats/image_limits.h"
 
 namespace cubist {
-
-struct VideoLimits {
-  int64_t max_pixels = int64_t{1} << 26;  // of a frame
-  int64_t max_frames = int64_t{1} << 16;
-  double max_seconds = 600;  // spent in one reader, by the steady clock
-};
 
 // One sequential pass over the frames of a file (mp4, mov, mkv, webm, avi, wmv, flv), in the order they are shown.
 // Frames are counted by decoding them. Reads nothing but that file. Decodes in the caller's thread.
@@ -48,9 +42,9 @@ class VideoReader {
 // How many frames decode without an error, at least 1.
 absl::StatusOr<int64_t> CountFrames(const std::string& path, const VideoLimits& limits = {});
 
-// The frames `first` to first + count - 1, uint8 [H,W,3] each; a DataError if there are fewer.
-absl::StatusOr<std::vector<HostTensor>> ReadFrames(const std::string& path, int64_t first, int64_t count,
-                                                   const VideoLimits& limits = {});
+// The frames `first` to first + count - 1, uint8 [count,H,W,3]; a DataError if there are fewer.
+absl::StatusOr<HostTensor> ReadFrames(const std::string& path, int64_t first, int64_t count,
+                                      const VideoLimits& limits = {});
 
 struct VideoWriterOptions {
   int width = 0;   // pixels, even

@@ -348,18 +348,19 @@ absl::StatusOr<int64_t> CountFrames(const std::string& path, const VideoLimits& 
   }
 }
 
-absl::StatusOr<std::vector<HostTensor>> ReadFrames(const std::string& path, int64_t first, int64_t count,
-                                                   const VideoLimits& limits) {
+absl::StatusOr<HostTensor> ReadFrames(const std::string& path, int64_t first, int64_t count,
+                                      const VideoLimits& limits) {
   ASSIGN_OR_RETURN(const std::unique_ptr<VideoReader> reader, VideoReader::Open(path, limits));
-  std::vector<HostTensor> frames;
+  HostTensor frames(DType::kUInt8, {count, reader->height(), reader->width(), 3});
+  std::byte* out = frames.bytes();
   for (int64_t at = 0; at < first + count; ++at) {
     bool decoded = false;
     if (at < first) {
       ASSIGN_OR_RETURN(decoded, reader->Skip());
     } else {
-      ASSIGN_OR_RETURN(std::optional<HostTensor> frame, reader->Next());
+      ASSIGN_OR_RETURN(const std::optional<HostTensor> frame, reader->Next());
       decoded = frame.has_value();
-      if (decoded) frames.push_back(*std::move(frame));
+      if (decoded) out = std::copy_n(frame->bytes(), frame->byte_size(), out);
     }
     if (!decoded) {
       return DataError(

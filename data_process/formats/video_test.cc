@@ -137,10 +137,10 @@ TEST(VideoTest, RoundTripIsFrameExact) {
     ASSERT_TRUE(read.ok()) << read.status();
     for (int time = 0; time < frames; ++time) {
       // Nearest to its own picture, and near.
-      const double own = MeanDifference((*read)[static_cast<size_t>(time)], Picture(32, 48, time));
+      const double own = MeanDifference(read->Select(time), Picture(32, 48, time));
       EXPECT_LT(own, 8) << time;
       for (const int other : {time - 1, time + 1}) {
-        EXPECT_LT(own, MeanDifference((*read)[static_cast<size_t>(time)], Picture(32, 48, other))) << time;
+        EXPECT_LT(own, MeanDifference(read->Select(time), Picture(32, 48, other))) << time;
       }
     }
   }
@@ -157,9 +157,9 @@ TEST(VideoTest, AnyEvenSize) {
     ASSERT_TRUE((*writer)->Finish().ok());
     const auto frames = ReadFrames(path, 0, 1);
     ASSERT_TRUE(frames.ok()) << frames.status();
-    ASSERT_EQ((*frames)[0].Describe(), image.Describe());
+    ASSERT_EQ(frames->Select(0).Describe(), image.Describe());
     for (int64_t i = 0; i < image.size(); ++i) {
-      ASSERT_NEAR((*frames)[0].data<uint8_t>()[i], image.data<uint8_t>()[i], 4)
+      ASSERT_NEAR(frames->Select(0).data<uint8_t>()[i], image.data<uint8_t>()[i], 4)
           << width << "x" << height << " at " << i;
     }
   }
@@ -176,8 +176,8 @@ TEST(VideoTest, PartsOfAVideo) {
   const auto all = ReadFrames(path, 0, 12);
   const auto part = ReadFrames(path, 5, 3);
   ASSERT_TRUE(all.ok() && part.ok()) << part.status();
-  ASSERT_EQ(part->size(), 3u);
-  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(Values<uint8_t>((*part)[i]), Values<uint8_t>((*all)[5 + i]));
+  ASSERT_EQ(part->Describe(), "uint8[3,32,48,3]");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Values<uint8_t>(part->Select(i)), Values<uint8_t>(all->Select(5 + i)));
   ExpectDataError(ReadFrames(path, 10, 3).status(), {path, "12 frames", "10 to 12"});
 }
 
@@ -187,7 +187,7 @@ TEST(VideoTest, OrderOfPresentation) {
   const auto frames = ReadFrames(path, 0, 30);
   ASSERT_TRUE(frames.ok()) << frames.status();
   for (int time = 1; time < 30; ++time) {
-    const HostTensor& frame = (*frames)[static_cast<size_t>(time)];
+    const HostTensor& frame = frames->Select(time);
     EXPECT_LT(MeanDifference(frame, Picture(32, 48, time)), MeanDifference(frame, Picture(32, 48, time - 1))) << time;
   }
 }

@@ -7,21 +7,18 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/status.h"
 #include "data_process/formats/jpeg.h"
-#include "data_process/formats/npy.h"
 #include "data_process/formats/png.h"
 #include "data_process/formats/tar.h"
 #include "data_process/formats/video.h"
-#include "data_process/inspection/video_check.h"
 #include "data_process/scenes/birds_eye.h"
+#include "data_process/scenes/cameras.h"
 #include "data_process/scenes/clip_archive.h"
 #include "data_process/scenes/coordinates.h"
-#include "data_process/scenes/payload.h"
+#include "data_process/scenes/read_limits.h"
 #include "data_process/scenes/scene_objects.h"
 #include "data_process/scenes/semantic_classes.h"
 
@@ -48,20 +45,12 @@ cv::Mat MatOf(HostTensor& picture) {
   return cv::Mat(static_cast<int>(picture.shape()[0]), static_cast<int>(picture.shape()[1]), CV_8UC3, picture.bytes());
 }
 
-// Frame numbers in the member names of a tar: <clip>.NNNNNN.<suffix>.
-std::vector<int64_t> FramesOfTar(const std::string& path, const std::string& clip, const TarLimits& limits) {
+// The frames that any series of members has.
+std::vector<int64_t> FramesOfTar(const std::string& path, const std::string& clip, const ReadLimits& limits) {
   std::set<int64_t> frames;
-  const auto tar = TarIndex::Open(path, limits);
+  const auto tar = TarIndex::Open(path, TarLimitsFrom(limits));
   if (!tar.ok()) return {};
-  for (const TarMember& member : (*tar)->members()) {
-    int64_t frame = 0;
-    if (!absl::StartsWith(member.name, clip + ".")) continue;
-    const std::string digits = member.name.substr(clip.size() + 1, 6);
-    if (digits.size() == 6 && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
-        absl::SimpleAtoi(digits, &frame)) {
-      frames.insert(frame);
-    }
-  }
+  for (const auto& [suffix, numbers] : FramesBySuffix(**tar, clip)) frames.insert(numbers.begin(), numbers.end());
   return {frames.begin(), frames.end()};
 }
 
@@ -128,7 +117,7 @@ ClipPictures::ClipPictures(const DataTree& tree, const std::string& clip, const 
   for (const char* attribute : {"pose", kFronts[0], kFronts[1], kDepths[0], kDepths[1]}) {
     const ClipFile* file = Find(attribute);
     if (file == nullptr || file->kind != ClipFile::Kind::kTar) continue;
-    frames_ = FramesOfTar(file->path, clip, TarLimitsFrom(limits_));
+    frames_ = FramesOfTar(file->path, clip, limits_);
     if (!frames_.empty()) return;
   }
   for (const char* attribute : kFronts) {
@@ -160,12 +149,12 @@ const ClipFile* ClipPictures::Find(const std::string& attribute) const {
 absl::StatusOr<HostTensor> ClipPictures::ReadFront(const std::string& attribute, const ClipFile& file,
                                                    int64_t frame) const {
   if (file.kind == ClipFile::Kind::kVideo) {
-    ASSIGN_OR_RETURN(const std::vector<HostTensor> images, ReadFrames(file.path, frame, 1, VideoLimitsFrom(limits_)));
-    return images[0];
+    ASSIGN_OR_RETURN(const HostTensor images, ReadFrames(file.path, frame, 1, VideoLimitsFrom(limits_)));
+    return images.Select(0);
   }
-  ClipArchive archive(tree_.root, 1, TarLimitsFrom(limits_));
+  ClipArchive archive(tree_.root, 1, limits_);
   ASSIGN_OR_RETURN(const MemberBytes member, archive.ReadFrame(attribute, clip_, frame, "image.front.jpg"));
-  ASSIGN_OR_RETURN(HostTensor image, ParseJpeg(member.bytes, member.what, {limits_.max_image_pixels()}));
+  ASSIGN_OR_RETURN(HostTensor image, ParseJpeg(member.bytes, member.what, ImageLimitsFrom(limits_)));
   return AsColours(std::move(image), member.what);
 }
 
@@ -188,12 +177,12 @@ ClipPicture ClipPictures::Depth(int64_t frame) const {
   for (const char* attribute : kDepths) {
     if (Find(attribute) == nullptr) continue;
     picture.title = attribute;
-    ClipArchive archive(tree_.root, 1, TarLimitsFrom(limits_));
+    ClipArchive archive(tree_.root, 1, limits_);
     // The member is named after the attribute without the camera: voxel_depth_100.front.png.
     const std::string kind(attribute, std::string(attribute).find("_480p"));
     const auto read = [&]() -> absl::StatusOr<HostTensor> {
       ASSIGN_OR_RETURN(const MemberBytes member, archive.ReadFrame(attribute, clip_, frame, kind + ".front.png"));
-      ASSIGN_OR_RETURN(const HostTensor depth, ParsePng(member.bytes, member.what, {limits_.max_image_pixels()}));
+      ASSIGN_OR_RETURN(const HostTensor depth, ParsePng(member.bytes, member.what, ImageLimitsFrom(limits_)));
       if (depth.dtype() == DType::kUInt16 && depth.shape().size() == 2) return ColourDepth(depth);
       return DataError(member.what + ": depth is uint16[H,W], this is " + depth.Describe());
     };
@@ -215,20 +204,17 @@ absl::Status ClipPictures::LoadCloud() const {
     if (attribute.empty() && Find(name) != nullptr) attribute = name;
   }
   if (attribute.empty()) return DataError("no point cloud");
-  ClipArchive archive(tree_.root, 1, TarLimitsFrom(limits_));
+  ClipArchive archive(tree_.root, 1, limits_);
   ASSIGN_OR_RETURN(const MemberBytes member, archive.Read(attribute, clip_, "pcd.vs01.pth"));
-  ASSIGN_OR_RETURN(cloud_, ReadCloud(member.bytes, member.what, static_cast<uint64_t>(limits_.max_array_bytes())));
+  ASSIGN_OR_RETURN(cloud_, ReadCloud(member.bytes, member.what, TorchLimitsFrom(limits_)));
   return absl::OkStatus();
 }
 
 absl::StatusOr<HostTensor> ClipPictures::DrawBirdsEye(int64_t frame) const {
   if (Find("pose") == nullptr) return DataError("no pose");
   RETURN_IF_ERROR(LoadCloud());
-  ClipArchive archive(tree_.root, 4, TarLimitsFrom(limits_));
-  ASSIGN_OR_RETURN(const MemberBytes pose, archive.ReadFrame("pose", clip_, frame, "pose.front.npy"));
-  ASSIGN_OR_RETURN(const HostTensor array,
-                   ParseNpy(pose.bytes, pose.what, {static_cast<uint64_t>(limits_.max_array_bytes())}));
-  ASSIGN_OR_RETURN(const Matrix4 camera_to_world, PoseFrom(array, pose.what));
+  ClipArchive archive(tree_.root, 4, limits_);
+  ASSIGN_OR_RETURN(const Matrix4 camera_to_world, ReadPose(archive, clip_, frame, "front"));
   const Matrix4 world_to_camera = InverseTransform(OpenCvToFlu(camera_to_world));
   BirdsEyeCanvas canvas(kWidth, kHeight, kScale, kGround);
   const Matrix4 cloud_to_camera = Multiply(world_to_camera, cloud_->to_world);

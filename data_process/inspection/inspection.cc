@@ -20,6 +20,7 @@
 #include "data_process/scenes/clip_index.h"
 #include "data_process/scenes/payload.h"
 #include "data_process/scenes/prefetcher.h"
+#include "data_process/scenes/read_limits.h"
 
 namespace cubist {
 namespace {

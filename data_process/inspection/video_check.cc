@@ -14,10 +14,6 @@ bool HasVideoEnding(std::string_view name) {
   return false;
 }
 
-VideoLimits VideoLimitsFrom(const ReadLimits& limits) {
-  return {limits.max_image_pixels(), limits.max_video_frames(), limits.max_video_seconds()};
-}
-
 absl::StatusOr<VideoContents> CheckVideo(const std::string& path, bool every_frame, const VideoLimits& limits) {
   ASSIGN_OR_RETURN(const auto reader, VideoReader::Open(path, limits));
   int64_t frames = 0;

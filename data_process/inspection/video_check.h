@@ -8,16 +8,12 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "configs/proto/experiment.pb.h"
 #include "data_process/formats/video.h"
 
 namespace cubist {
 
 // Whether a file's name ends as videos do: .mp4 .avi .mov .wmv .mkv .flv .webm, in upper or lower case.
 bool HasVideoEnding(std::string_view name);
-
-// What reading a video takes of `limits` (Data.limits).
-VideoLimits VideoLimitsFrom(const ReadLimits& limits);
 
 struct VideoContents {
   int64_t width = 0;  // pixels

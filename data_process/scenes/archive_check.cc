@@ -9,37 +9,19 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "base/data_place.h"
 #include "base/status.h"
 #include "data_process/formats/tar.h"
 #include "data_process/scenes/attribute_contract.h"
 #include "data_process/scenes/clip_archive.h"
 #include "data_process/scenes/prefetcher.h"
+#include "data_process/scenes/read_limits.h"
 
 namespace cubist {
 namespace {
 
 // An archive of a thousand members that are all damaged fills no report.
 constexpr size_t kMostBad = 10;
-constexpr size_t kFrameDigits = 6;
-
-std::map<std::string, std::vector<int64_t>> FramesOf(const std::vector<TarMember>& members, const std::string& clip) {
-  // Names count as equal in upper and lower case, as when they are read (clip_archive.h).
-  const std::string front = absl::AsciiStrToLower(clip) + ".";
-  std::map<std::string, std::set<int64_t>> frames;
-  for (const TarMember& member : members) {
-    const std::string name = absl::AsciiStrToLower(member.name);
-    const size_t end = front.size() + kFrameDigits;
-    if (name.compare(0, front.size(), front) != 0 || name.size() <= end + 1 || name[end] != '.') continue;
-    const std::string digits = name.substr(front.size(), kFrameDigits);
-    if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
-    frames[name.substr(end + 1)].insert(std::stoll(digits));
-  }
-  std::map<std::string, std::vector<int64_t>> ascending;
-  for (const auto& [series, numbers] : frames) ascending[series].assign(numbers.begin(), numbers.end());
-  return ascending;
-}
 
 // Step 2 for one member.
 absl::StatusOr<Payload> CheckMember(const MemberBytes& member, const std::string& attribute, const ReadLimits& limits) {
@@ -63,7 +45,7 @@ ArchiveContents CheckArchive(const std::string& path, const std::string& attribu
   if (members.empty()) contents.bad.push_back(WithDataPlace(DataError(path + ": the tar is empty"), place));
   contents.members = static_cast<int64_t>(members.size());
   for (const TarMember& member : members) contents.bytes += member.size;
-  contents.frames = FramesOf(members, clip);
+  contents.frames = FramesBySuffix(**tar, clip);
   const size_t step = every_member ? 1 : std::max<size_t>(1, members.size() - 1);
   for (size_t i = 0; i < members.size(); i += step) {
     absl::StatusOr<Payload> payload =

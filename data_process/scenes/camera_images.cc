@@ -11,9 +11,9 @@
 #include "base/status.h"
 #include "configs/scene_attributes.h"
 #include "data_process/formats/jpeg.h"
-#include "data_process/formats/npy.h"
 #include "data_process/formats/png.h"
-#include "data_process/scenes/intrinsics.h"
+#include "data_process/scenes/cameras.h"
+#include "data_process/scenes/read_limits.h"
 
 namespace cubist {
 
@@ -29,9 +29,6 @@ struct CameraImageReader::Picture {
 };
 
 namespace {
-
-constexpr char kPose[] = "pose";
-constexpr char kIntrinsic[] = "intrinsic";
 
 absl::Status CheckSize(const HostTensor& found, const HostTensor& image, const std::string& what) {
   if (found.shape().size() == 2 && found.shape()[0] == image.shape()[0] && found.shape()[1] == image.shape()[1]) {
@@ -83,14 +80,12 @@ absl::StatusOr<CameraImageReader> CameraImageReader::Create(const Data& data, ui
   CameraImageReader reader;
   if (!HasAttributeOfKind(data, kImageKind)) return reader;
   reader.seed_ = seed;
-  reader.max_pixels_ = data.limits().max_image_pixels();
-  reader.max_array_bytes_ = static_cast<uint64_t>(data.limits().max_array_bytes());
   reader.input_offsets_.assign(data.input_frame_offsets().begin(), data.input_frame_offsets().end());
   reader.supervision_offsets_.assign(data.supervision_frame_offsets().begin(), data.supervision_frame_offsets().end());
   reader.input_views_.assign(data.input_views().begin(), data.input_views().end());
   reader.supervision_views_.assign(data.supervision_views().begin(), data.supervision_views().end());
 
-  if (std::count(data.attributes().begin(), data.attributes().end(), kIntrinsic) == 0) {
+  if (std::count(data.attributes().begin(), data.attributes().end(), "intrinsic") == 0) {
     return ConfigError("data.attributes names images and lacks 'intrinsic', which says how their cameras see");
   }
   std::set<int> views(reader.input_views_.begin(), reader.input_views_.end());
@@ -134,7 +129,7 @@ absl::StatusOr<CameraImageReader::Picture> CameraImageReader::ReadPicture(ClipAr
                                                                           int64_t columns) const {
   const auto [frame, number] = which;
   const ViewAttributes& view = views_.at(number);
-  const ImageLimits limits{max_pixels_};
+  const ImageLimits limits = ImageLimitsFrom(archive.limits());
   Picture picture;
   ASSIGN_OR_RETURN(
       picture.image,
@@ -168,20 +163,8 @@ absl::StatusOr<CameraImageReader::Picture> CameraImageReader::ReadPicture(ClipAr
                     return DataError(member.what + ": depth must be uint16, found " + depth.Describe());
                   }));
   }
-  ASSIGN_OR_RETURN(picture.camera_to_world,
-                   UseMember(archive.ReadFrame(kPose, clip, frame, absl::StrCat("pose.", view.name, ".npy")),
-                             [&](const MemberBytes& member) -> absl::StatusOr<Matrix4> {
-                               ASSIGN_OR_RETURN(const HostTensor pose,
-                                                ParseNpy(member.bytes, member.what, {max_array_bytes_}));
-                               return PoseFrom(pose, member.what);
-                             }));
-  ASSIGN_OR_RETURN(picture.intrinsics,
-                   UseMember(archive.Read(kIntrinsic, clip, absl::StrCat("intrinsic.", view.name, ".npy")),
-                             [&](const MemberBytes& member) -> absl::StatusOr<Intrinsics> {
-                               ASSIGN_OR_RETURN(const HostTensor found,
-                                                ParseNpy(member.bytes, member.what, {max_array_bytes_}));
-                               return IntrinsicsFrom(found, member.what);
-                             }));
+  ASSIGN_OR_RETURN(picture.camera_to_world, ReadPose(archive, clip, frame, view.name));
+  ASSIGN_OR_RETURN(picture.intrinsics, ReadIntrinsics(archive, clip, view.name));
   return picture;
 }
 

@@ -67,8 +67,6 @@ class CameraImageReader {
   std::vector<int64_t> input_offsets_, supervision_offsets_;
   std::vector<int> input_views_, supervision_views_;
   int64_t supervision_count_ = 0;
-  int64_t max_pixels_ = 0;
-  uint64_t max_array_bytes_ = 0;
   uint32_t seed_ = 0;
 };
 

@@ -2,55 +2,57 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "base/status.h"
 #include "data_process/scenes/clip_index.h"
+#include "data_process/scenes/read_limits.h"
 
 namespace cubist {
 namespace {
 
 constexpr size_t kFrameDigits = 6;
 
-std::string LowerCase(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
 const TarMember* FindMember(const TarIndex& tar, const std::string& name) {
   if (const TarMember* member = tar.Find(name)) return member;
-  const std::string wanted = LowerCase(name);
+  const std::string wanted = absl::AsciiStrToLower(name);
   for (const TarMember& member : tar.members()) {
-    if (LowerCase(member.name) == wanted) return &member;
+    if (absl::AsciiStrToLower(member.name) == wanted) return &member;
   }
   return nullptr;
 }
 
 // "its frames go from 0 to 99", of members "<clip>.NNNNNN.<suffix>".
 std::string DescribeFrames(const TarIndex& tar, const std::string& clip, const std::string& suffix) {
-  int64_t first = std::numeric_limits<int64_t>::max(), last = -1;
-  const std::string front = LowerCase(clip + "."), back = LowerCase("." + suffix);
-  for (const TarMember& member : tar.members()) {
-    const std::string name = LowerCase(member.name);
-    if (name.size() != front.size() + kFrameDigits + back.size() || name.compare(0, front.size(), front) != 0 ||
-        name.compare(front.size() + kFrameDigits, back.size(), back) != 0) {
-      continue;
-    }
-    const std::string digits = name.substr(front.size(), kFrameDigits);
-    if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
-    first = std::min<int64_t>(first, std::stoll(digits));
-    last = std::max<int64_t>(last, std::stoll(digits));
+  const auto frames = FramesBySuffix(tar, clip);
+  if (const auto found = frames.find(absl::AsciiStrToLower(suffix)); found != frames.end()) {
+    return "its frames go from " + std::to_string(found->second.front()) + " to " +
+           std::to_string(found->second.back());
   }
-  if (last < 0) {
-    return tar.members().empty() ? "the tar is empty" : "its first member is '" + tar.members()[0].name + "'";
-  }
-  return "its frames go from " + std::to_string(first) + " to " + std::to_string(last);
+  return tar.members().empty() ? "the tar is empty" : "its first member is '" + tar.members()[0].name + "'";
 }
 
 }  // namespace
+
+std::map<std::string, std::vector<int64_t>> FramesBySuffix(const TarIndex& tar, const std::string& clip) {
+  const std::string front = absl::AsciiStrToLower(clip) + ".";
+  std::map<std::string, std::vector<int64_t>> frames;
+  for (const TarMember& member : tar.members()) {
+    const std::string name = absl::AsciiStrToLower(member.name);
+    const size_t end = front.size() + kFrameDigits;
+    if (name.compare(0, front.size(), front) != 0 || name.size() <= end + 1 || name[end] != '.') continue;
+    const std::string digits = name.substr(front.size(), kFrameDigits);
+    if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
+    frames[name.substr(end + 1)].push_back(std::stoll(digits));
+  }
+  for (auto& [suffix, numbers] : frames) {
+    std::sort(numbers.begin(), numbers.end());
+    // Two members may differ in case only.
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  }
+  return frames;
+}
 
 absl::StatusOr<MemberBytes> ReadMember(const TarIndex& tar, const TarMember& member, const std::string& attribute,
                                        const std::string& clip) {
@@ -59,7 +61,7 @@ absl::StatusOr<MemberBytes> ReadMember(const TarIndex& tar, const TarMember& mem
   return MemberBytes{std::move(bytes), tar.path() + ": member '" + member.name + "'", std::move(place)};
 }
 
-ClipArchive::ClipArchive(std::string data_root, size_t max_indices, const TarLimits& limits)
+ClipArchive::ClipArchive(std::string data_root, size_t max_indices, const ReadLimits& limits)
     : data_root_(std::move(data_root)), capacity_(std::max<size_t>(1, max_indices)), limits_(limits) {}
 
 absl::StatusOr<ClipArchive::Tar> ClipArchive::Open(const std::string& path) {
@@ -72,7 +74,7 @@ absl::StatusOr<ClipArchive::Tar> ClipArchive::Open(const std::string& path) {
   }
   // Indexing reads a whole tar's headers, so it happens without the lock; two threads may do it for the
   // same tar, and the second one's index is dropped.
-  ASSIGN_OR_RETURN(Tar tar, TarIndex::Open(path, limits_));
+  ASSIGN_OR_RETURN(Tar tar, TarIndex::Open(path, TarLimitsFrom(limits_)));
   std::lock_guard<std::mutex> lock(mutex_);
   if (auto found = by_path_.find(path); found != by_path_.end()) return found->second->second;
   recent_.emplace_front(path, tar);

@@ -7,13 +7,16 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/data_place.h"
+#include "configs/proto/experiment.pb.h"
 #include "data_process/formats/tar.h"
 
 namespace cubist {
@@ -29,6 +32,10 @@ struct MemberBytes {
 absl::StatusOr<MemberBytes> ReadMember(const TarIndex& tar, const TarMember& member, const std::string& attribute,
                                        const std::string& clip);
 
+// The frames of the members "<clip>.NNNNNN.<suffix>" with six digits, ascending, by suffix in lower case. Names count
+// as equal in upper and lower case, as when they are read.
+std::map<std::string, std::vector<int64_t>> FramesBySuffix(const TarIndex& tar, const std::string& clip);
+
 // What `consume` makes of a member, an absl::Status or StatusOr; whatever it finds wrong gets the member's
 // DataPlace. Where there is no member: why.
 template <typename Consume>
@@ -41,7 +48,7 @@ auto UseMember(const absl::StatusOr<MemberBytes>& member, const Consume& consume
 class ClipArchive {
  public:
   // At most `max_indices` indices are kept; the least recently used goes first.
-  ClipArchive(std::string data_root, size_t max_indices, const TarLimits& limits = {});
+  ClipArchive(std::string data_root, size_t max_indices, const ReadLimits& limits = ReadLimits::default_instance());
 
   // The member "<clip>.<suffix>" of the attribute's tar. Where no member has exactly that name, upper
   // and lower case count as equal, because the reference reads keys back in lower case.
@@ -53,6 +60,9 @@ class ClipArchive {
   // member's message says which frames there are.
   absl::StatusOr<MemberBytes> ReadFrame(const std::string& attribute, const std::string& clip, int64_t frame,
                                         const std::string& suffix);
+
+  // For what is read of members.
+  const ReadLimits& limits() const { return limits_; }
 
   // Indices that are kept now.
   size_t kept_indices() const;
@@ -67,7 +77,7 @@ class ClipArchive {
 
   const std::string data_root_;
   const size_t capacity_;
-  const TarLimits limits_;
+  const ReadLimits limits_;
   mutable std::mutex mutex_;
   std::list<std::pair<std::string, Tar>> recent_;  // path and index, newest first
   std::unordered_map<std::string, std::list<std::pair<std::string, Tar>>::iterator> by_path_;

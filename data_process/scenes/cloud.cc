@@ -91,9 +91,7 @@ absl::StatusOr<PointCloud> CloudFrom(const std::map<std::string, HostTensor>& ar
   return cloud;
 }
 
-absl::StatusOr<PointCloud> ReadCloud(std::string_view bytes, const std::string& what, uint64_t max_array_bytes) {
-  TorchLimits limits;
-  limits.max_storage_bytes = limits.max_tensor_bytes = max_array_bytes;
+absl::StatusOr<PointCloud> ReadCloud(std::string_view bytes, const std::string& what, const TorchLimits& limits) {
   ASSIGN_OR_RETURN(const auto tensors, ReadTorchTensors(bytes, what, limits));
   return CloudFrom(tensors, what);
 }

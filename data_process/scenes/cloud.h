@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/host_tensor.h"
+#include "data_process/formats/torch_zip.h"
 #include "data_process/scenes/coordinates.h"
 
 namespace cubist {
@@ -24,8 +25,8 @@ struct PointCloud {
   Matrix4 to_world;
 };
 absl::StatusOr<PointCloud> CloudFrom(const std::map<std::string, HostTensor>& arrays, const std::string& what);
-// The same of a .pth's bytes; refuses arrays of more than `max_array_bytes`.
-absl::StatusOr<PointCloud> ReadCloud(std::string_view bytes, const std::string& what, uint64_t max_array_bytes);
+// The same of a .pth's bytes; refuses arrays above `limits`.
+absl::StatusOr<PointCloud> ReadCloud(std::string_view bytes, const std::string& what, const TorchLimits& limits);
 
 // A labelled object's points in its own axes: the arrays <id>_xyz and <id>_semantic.
 struct ObjectPoints {

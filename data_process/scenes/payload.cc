@@ -11,6 +11,7 @@
 #include "data_process/formats/ply.h"
 #include "data_process/formats/png.h"
 #include "data_process/formats/torch_zip.h"
+#include "data_process/scenes/read_limits.h"
 
 namespace cubist {
 
@@ -20,40 +21,28 @@ Payload DecodedFile::Describe() const {
   return payload;
 }
 
-TarLimits TarLimitsFrom(const ReadLimits& limits) {
-  TarLimits tar;
-  tar.max_member_bytes = static_cast<uint64_t>(limits.max_member_bytes());
-  return tar;
-}
-
 absl::StatusOr<DecodedFile> DecodeFile(std::string_view name, std::string_view bytes, std::string_view what,
                                        const ReadLimits& limits) {
-  const auto max_array_bytes = static_cast<uint64_t>(limits.max_array_bytes());
-  const ImageLimits image_limits{limits.max_image_pixels()};
   DecodedFile file;
   const size_t dot = name.rfind('.');
   const std::string ending = dot == std::string_view::npos ? "" : std::string(name.substr(dot + 1));
   file.kind = absl::AsciiStrToLower(ending);
   if (file.kind == "jpeg") file.kind = "jpg";
   if (file.kind == "npy") {
-    ASSIGN_OR_RETURN(file.arrays[""], ParseNpy(bytes, what, {max_array_bytes}));
+    ASSIGN_OR_RETURN(file.arrays[""], ParseNpy(bytes, what, NpyLimitsFrom(limits)));
   } else if (file.kind == "npz") {
-    NpzLimits npz_limits;
-    npz_limits.max_total_bytes = max_array_bytes;
-    ASSIGN_OR_RETURN(file.arrays, ParseNpz(bytes, what, npz_limits));
+    ASSIGN_OR_RETURN(file.arrays, ParseNpz(bytes, what, NpzLimitsFrom(limits)));
   } else if (file.kind == "pth") {
-    TorchLimits torch_limits;
-    torch_limits.max_storage_bytes = torch_limits.max_tensor_bytes = max_array_bytes;
-    ASSIGN_OR_RETURN(file.arrays, ReadTorchTensors(bytes, what, torch_limits));
+    ASSIGN_OR_RETURN(file.arrays, ReadTorchTensors(bytes, what, TorchLimitsFrom(limits)));
   } else if (file.kind == "ply") {
     ASSIGN_OR_RETURN(TriangleMesh mesh, ParsePly(bytes, what));
     file.arrays = {{"faces", std::move(mesh.faces)}, {"vertices", std::move(mesh.vertices)}};
   } else if (file.kind == "json") {
     RETURN_IF_ERROR(ParseJson(bytes, what).status());
   } else if (file.kind == "png") {
-    ASSIGN_OR_RETURN(file.arrays[""], ParsePng(bytes, what, image_limits));
+    ASSIGN_OR_RETURN(file.arrays[""], ParsePng(bytes, what, ImageLimitsFrom(limits)));
   } else if (file.kind == "jpg") {
-    ASSIGN_OR_RETURN(file.arrays[""], ParseJpeg(bytes, what, image_limits));
+    ASSIGN_OR_RETURN(file.arrays[""], ParseJpeg(bytes, what, ImageLimitsFrom(limits)));
   } else {
     file.kind.clear();
   }

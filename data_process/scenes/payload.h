@@ -12,7 +12,6 @@
 #include "base/dtype.h"
 #include "base/host_tensor.h"
 #include "configs/proto/experiment.pb.h"
-#include "data_process/formats/tar.h"
 
 namespace cubist {
 
@@ -40,9 +39,6 @@ struct DecodedFile {
 // DataErrors, also for arrays and images above `limits` (Data.limits).
 absl::StatusOr<DecodedFile> DecodeFile(std::string_view name, std::string_view bytes, std::string_view what,
                                        const ReadLimits& limits = ReadLimits::default_instance());
-
-// What reading a tar takes of `limits`.
-TarLimits TarLimitsFrom(const ReadLimits& limits);
 
 }  // namespace cubist
 

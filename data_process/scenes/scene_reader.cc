@@ -14,10 +14,12 @@
 #include "data_process/formats/npy.h"
 #include "data_process/formats/npz.h"
 #include "data_process/scenes/camera_images.h"
+#include "data_process/scenes/cameras.h"
 #include "data_process/scenes/car_mesh.h"
 #include "data_process/scenes/clip_archive.h"
 #include "data_process/scenes/cloud.h"
 #include "data_process/scenes/coordinates.h"
+#include "data_process/scenes/read_limits.h"
 #include "data_process/scenes/scene_objects.h"
 #include "data_process/scenes/semantic_classes.h"
 
@@ -112,17 +114,14 @@ class FolderSceneReader : public SceneReader {
         half_extent_(CropHalfExtent(crop_min, crop_max)),
         jitter_range_(jitter_range),
         first_input_offset_(data.input_frame_offsets_size() > 0 ? data.input_frame_offsets(0) : 0),
-        max_array_bytes_(static_cast<uint64_t>(data.limits().max_array_bytes())),
         car_(std::move(car)),
         images_(std::move(images)),
-        archive_(data.data_root(), kMaxIndices, LimitsOf(data)) {}
+        archive_(data.data_root(), kMaxIndices, data.limits()) {}
 
   absl::StatusOr<SceneSample> Read(const std::string& clip, int64_t start_frame, uint64_t draw,
                                    bool training) const override {
     const int64_t frame = start_frame + first_input_offset_;
-    ASSIGN_OR_RETURN(const Matrix4 camera_to_world,
-                     UseMember(archive_.ReadFrame(kPose, clip, frame, "pose.front.npy"),
-                               [&](const MemberBytes& member) { return CameraPose(member); }));
+    ASSIGN_OR_RETURN(const Matrix4 camera_to_world, ReadPose(archive_, clip, frame, "front"));
     const Matrix4 grid_to_world = GridToWorld(camera_to_world, crop_centre_, WorldShift(draw, training));
     const Matrix4 world_to_grid = InverseTransform(grid_to_world);
 
@@ -182,18 +181,6 @@ class FolderSceneReader : public SceneReader {
   }
 
  private:
-  static TarLimits LimitsOf(const Data& data) {
-    TarLimits limits;
-    limits.max_member_bytes = static_cast<uint64_t>(data.limits().max_member_bytes());
-    return limits;
-  }
-  NpyLimits npy_limits() const { return {max_array_bytes_}; }
-
-  absl::StatusOr<Matrix4> CameraPose(const MemberBytes& member) const {
-    ASSIGN_OR_RETURN(const HostTensor pose, ParseNpy(member.bytes, member.what, npy_limits()));
-    return PoseFrom(pose, member.what);
-  }
-
   // Uniform in plus and minus the range on each of the world's axes; zero outside of training.
   Vector3 WorldShift(uint64_t draw, bool training) const {
     Vector3 shift = {0, 0, 0};
@@ -214,7 +201,7 @@ class FolderSceneReader : public SceneReader {
 
   // The clip's cloud, cropped, without vehicles where a mesh replaces them.
   absl::Status AddStaticPoints(const MemberBytes& member, const Matrix4& world_to_grid, SamplePoints* cloud) const {
-    ASSIGN_OR_RETURN(const PointCloud all, ReadCloud(member.bytes, member.what, max_array_bytes_));
+    ASSIGN_OR_RETURN(const PointCloud all, ReadCloud(member.bytes, member.what, TorchLimitsFrom(archive_.limits())));
     // One transform from cloud to grid: no point ever has world coordinates.
     const Matrix4 cloud_to_grid = Multiply(world_to_grid, all.to_world);
     ForEachRow(all.points, [&](int64_t i, const Vector3& p) {
@@ -229,9 +216,7 @@ class FolderSceneReader : public SceneReader {
   // The points of each dynamic object of the frame, where it stands then, cropped.
   absl::Status AddDynamicPoints(const MemberBytes& member, int64_t frame, const SceneObjects& objects,
                                 const Matrix4& world_to_grid, SamplePoints* cloud) const {
-    NpzLimits limits;
-    limits.max_total_bytes = max_array_bytes_;
-    ASSIGN_OR_RETURN(const auto arrays, ParseNpz(member.bytes, member.what, limits));
+    ASSIGN_OR_RETURN(const auto arrays, ParseNpz(member.bytes, member.what, NpzLimitsFrom(archive_.limits())));
     for (const auto& [id, object] : objects) {
       const std::string what = member.what + ", for an object of frame " + std::to_string(frame);
       ASSIGN_OR_RETURN(const ObjectPoints found, ObjectPointsFrom(arrays, id, what));
@@ -246,7 +231,7 @@ class FolderSceneReader : public SceneReader {
   }
 
   absl::StatusOr<HostTensor> MapLayer(const MemberBytes& member, const Matrix4& world_to_grid) const {
-    ASSIGN_OR_RETURN(const HostTensor array, ParseNpy(member.bytes, member.what, npy_limits()));
+    ASSIGN_OR_RETURN(const HostTensor array, ParseNpy(member.bytes, member.what, NpyLimitsFrom(archive_.limits())));
     ASSIGN_OR_RETURN(const HostTensor points, MapPointsFrom(array, member.what));
     HostTensor result(DType::kFloat32, {points.shape()[0], 3});
     float* out = result.data<float>();
@@ -263,7 +248,6 @@ class FolderSceneReader : public SceneReader {
   const Vector3 half_extent_;
   const Vector3 jitter_range_;  // zero when the crop is not shifted
   const int64_t first_input_offset_;
-  const uint64_t max_array_bytes_;
   const std::optional<TriangleMesh> car_;  // set when cars are replaced
   const CameraImageReader images_;
   mutable ClipArchive archive_;

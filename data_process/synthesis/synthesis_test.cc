@@ -228,8 +228,8 @@ TEST_F(SynthesisTest, ImagesMasksDepthBuffersAndVideosShowTheSameFrames) {
           colours.data<uint8_t>()[3 * pixel + c] = kBufferColours[static_cast<int>(kSemanticClasses[label].group)][c];
         }
       }
-      worst_image = std::min(worst_image, Psnr(image, (*images)[frame]));
-      worst_buffer = std::min(worst_buffer, Psnr(colours, (*buffers)[frame]));
+      worst_image = std::min(worst_image, Psnr(image, images->Select(frame)));
+      worst_buffer = std::min(worst_buffer, Psnr(colours, buffers->Select(frame)));
       EXPECT_TRUE(frame == 0 || Psnr(image, previous) < 45) << "frames differ";
       previous = image;
     }

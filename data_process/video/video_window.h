@@ -10,9 +10,6 @@
 #include "absl/status/statusor.h"
 #include "base/host_tensor.h"
 #include "configs/proto/experiment.pb.h"
-#include "data_process/formats/image_limits.h"
-#include "data_process/formats/npy.h"
-#include "data_process/formats/video.h"
 #include "data_process/scenes/clip_archive.h"
 
 namespace cubist {
@@ -25,8 +22,7 @@ struct VideoWindowAttributes {
   std::string semantic_buffer;                                      // tars of PNGs, as those below
   std::string instance_buffer;
   std::string depth = "voxel_depth_100_480p_front";
-  std::string pose = "pose";
-  std::string intrinsic = "intrinsic";
+  bool cameras = true;  // tars pose and intrinsic
 };
 
 // F frames. All images of a window are of the video's size.
@@ -39,7 +35,7 @@ struct VideoWindow {
   HostTensor semantic_buffer;  // uint8 [F,H,W], class ids
   HostTensor instance_buffer;  // uint16 [F,H,W], object_id_int
   HostTensor depth;            // uint16 [F,H,W], cm along the optical axis, 0: nothing was hit
-  HostTensor camera_to_world;  // float64 [F,4,4], OpenCV camera axes
+  HostTensor camera_to_world;  // float64 [F,4,4] or [0,4,4], OpenCV camera axes
   HostTensor intrinsics;       // float64 [6] or [0]: fx, fy, cx, cy, width, height, px of the video
 };
 
@@ -65,9 +61,6 @@ class VideoWindowReader {
 
   const std::string data_root_;
   const VideoWindowAttributes attributes_;
-  const VideoLimits video_limits_;
-  const ImageLimits image_limits_;
-  const NpyLimits array_limits_;
   ClipArchive archive_;
 };
 

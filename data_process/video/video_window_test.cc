@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "data_process/formats/npy.h"
 #include "data_process/formats/png.h"
+#include "data_process/formats/video.h"
 #include "data_process/scenes/test_clips.h"
 #include "gtest/gtest.h"
 
@@ -120,7 +121,8 @@ TEST(VideoWindow, HasItsFramesOfEveryAttribute) {
 TEST(VideoWindow, ReadsOnlyWhatIsAsked) {
   const std::string root = WriteClip("some");
   VideoWindowAttributes attributes;
-  attributes.caption = attributes.semantic_video = attributes.depth = attributes.pose = attributes.intrinsic = "";
+  attributes.caption = attributes.semantic_video = attributes.depth = "";
+  attributes.cameras = false;
   for (const char* folder : {"caption", "pose", "intrinsic", "voxel_depth_100_480p_front"}) {
     std::filesystem::remove_all(root + "/" + folder);
   }
