@@ -33,6 +33,17 @@ TEST(HostTensorTest, ViewsAndCasts) {
   EXPECT_DEATH((void)tensor.data<float>(), "read as float32");
 }
 
+TEST(HostTensorTest, SelectSharesTheMemory) {
+  HostTensor tensor = HostTensor::Of<int32_t>({1, 2, 3, 4, 5, 6}, {2, 3});
+  const HostTensor row = tensor.Select(1);
+  EXPECT_EQ(row.Describe(), "int32[3]");
+  tensor.data<int32_t>()[4] = 50;
+  tensor = HostTensor();
+  EXPECT_EQ(std::vector<int32_t>(row.data<int32_t>(), row.data<int32_t>() + 3), (std::vector<int32_t>{4, 50, 6}));
+  EXPECT_EQ(row.Select(2).size(), 1);
+  EXPECT_DEATH(row.Select(3), "int32\\[3\\]");
+}
+
 TEST(HostTensorTest, ImpossibleShapesAreRefused) {
   EXPECT_FALSE(CheckedByteSize(DType::kFloat64, {int64_t{1} << 40, int64_t{1} << 40}).has_value());
   EXPECT_FALSE(CheckedByteSize(DType::kUInt8, {-1}).has_value());

@@ -1,4 +1,5 @@
 """What the tests of generate_metadata_csv and inspect share: a data set to damage, and running a program."""
+import ctypes
 import os
 import re
 import shutil
@@ -59,11 +60,19 @@ class Result:
         self.said = out + err
 
 
+def drop_root():
+    """From the next exec on, file modes bind root as they bind anybody."""
+    library = ctypes.CDLL(None, use_errno=True)
+    drop_bounding_capability, dac_override, dac_read_search = 24, 1, 2
+    for capability in (dac_override, dac_read_search):
+        library.prctl(drop_bounding_capability, capability, 0, 0, 0)
+
+
 def run(program, *arguments, cwd=None):
     """Runs a program of data_process as from the folder `cwd`."""
     environment = dict(os.environ)
     if cwd:
         environment["BUILD_WORKING_DIRECTORY"] = cwd
     done = subprocess.run([os.path.join(RUNFILES, "data_process", program)] + [os.fsencode(a) for a in arguments],
-                          env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                          env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=drop_root)
     return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

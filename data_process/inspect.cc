@@ -17,11 +17,16 @@
 #include "data_process/inspection/inspect_flags.h"
 #include "data_process/inspection/inspection.h"
 #include "data_process/inspection/inspection_report.h"
+#include "data_process/inspection/name_list.h"
 
 namespace cubist {
 namespace {
 
 constexpr size_t kClipsOfOneSheet = 16;
+
+void SayWritten(const std::string& what, const std::string& path) {
+  std::fputs(absl::StrCat("inspect: wrote ", what, " to ", path, "\n").c_str(), stderr);
+}
 
 absl::Status WriteSheets(const DataTree& tree, const InspectFlags& flags, const std::atomic<bool>& stop) {
   FileOps& ops = SystemFileOps();
@@ -40,7 +45,12 @@ absl::Status WriteSheets(const DataTree& tree, const InspectFlags& flags, const 
     const std::vector<SheetRow> rows = SheetRows(tree, clip, true, flags.limits);
     middles.insert(middles.end(), rows.begin(), rows.end());
   }
-  return flags.contact_sheet.empty() ? absl::OkStatus() : write(flags.contact_sheet, middles);
+  if (!flags.sheet.empty()) SayWritten(absl::StrCat(CountClips(tree.clips.size()), " as contact sheets"), flags.sheet);
+  if (flags.contact_sheet.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(write(flags.contact_sheet, middles));
+  const size_t drawn = std::min(tree.clips.size(), kClipsOfOneSheet);
+  SayWritten(absl::StrCat(drawn < tree.clips.size() ? "the first " : "", CountClips(drawn)), flags.contact_sheet);
+  return absl::OkStatus();
 }
 
 absl::Status Run(const InspectFlags& flags) {
@@ -56,6 +66,7 @@ absl::Status Run(const InspectFlags& flags) {
   std::fputs(InspectionText(*inspection).c_str(), stdout);
   if (!flags.json.empty()) {
     RETURN_IF_ERROR(WriteFileAtomically(SystemFileOps(), flags.json, InspectionJson(*inspection)));
+    SayWritten("all that was found", flags.json);
   }
   RETURN_IF_ERROR(WriteSheets(tree, flags, *stop));
   if (inspection->complete()) return absl::OkStatus();

@@ -135,7 +135,8 @@ class InspectTest(unittest.TestCase):
     def test_whole_data(self):
         root = testing.data_set("whole")
         result, found = inspect_json(root)
-        self.assertEqual((result.code, result.err), (0, ""), result.said)
+        self.assertEqual(result.code, 0, result.said)
+        self.assertRegex(result.err, r"^inspect: wrote all that was found to .*/found\.json\n$")
         self.assertIn("6 clips, 11 attributes", result.out)
         self.assertIn("nothing is missing, nothing is broken", result.out)
         self.assertNotIn("different", result.out)
@@ -169,8 +170,11 @@ class InspectTest(unittest.TestCase):
         write(os.path.join(root, "caption", "extra.json"), b"{}")
         result, found = inspect_json(root)
         self.assertEqual(result.code, 3)
-        self.assertIn("  4 of 7 clips lack pose: " + ", ".join(testing.CLIPS[:3] + ["extra"]), result.out)
-        self.assertIn("  2 of 7 clips lack lidars: extra, " + testing.CLIPS[5], result.out)
+        self.assertIn("  3 of 7 clips lack pose: " + ", ".join(testing.CLIPS[:3]) + "\n", result.out)
+        self.assertIn("  1 of 7 clips lacks lidars: " + testing.CLIPS[5] + "\n", result.out)
+        # A stray file is not named by each attribute that it lacks.
+        self.assertIn("  1 of 7 clips has only caption: extra\n", result.out)
+        self.assertEqual(result.out.count("extra"), 1)
         self.assertNotIn("broken", result.out)
         self.assertIn("something is missing or broken", result.err)
         missing = {attribute["name"]: attribute["missing"] for attribute in found["attributes"]}
@@ -284,6 +288,19 @@ class InspectTest(unittest.TestCase):
         self.assertIn("  video_480p_front of clip d e lacks frames 4..6\n", result.out)
         self.assertEqual(inspect(root, "--clips", "ü").code, 0)
 
+    def test_folder_that_cannot_be_listed(self):
+        root = testing.data_set("unlistable")
+        os.chmod(os.path.join(root, "lidars"), 0)
+        result, found = inspect_json(root)
+        os.chmod(os.path.join(root, "lidars"), 0o755)
+        self.assertEqual(result.code, 3)
+        self.assertIn("lidars': Permission denied", result.out)
+        self.assertEqual([one["attribute"] for one in found["broken"]], ["lidars"])
+        # All else was looked at.
+        self.assertEqual([attribute["name"] for attribute in found["attributes"]],
+                         [name for name in ATTRIBUTES if name != "lidars"])
+        self.assertNotIn("lack", result.out)
+
     def test_config(self):
         root = testing.data_set("config")
         recipes = os.path.join(testing.RUNFILES, "configs/recipes")
@@ -299,7 +316,9 @@ class InspectTest(unittest.TestCase):
             lacks = sorted(testing.CLIPS) if attribute["name"] in absent else []
             self.assertEqual((attribute["missing"], attribute["clips"]), (lacks, 6 - len(lacks)))
         self.assertEqual([attribute["name"] for attribute in found["attributes"]], sorted(absent | set(ATTRIBUTES)))
-        self.assertIn("  6 of 6 clips lack static_object_info: ", result.out)
+        most = 2 * len(absent) > len(found["attributes"])
+        self.assertIn("  6 of 6 clips have only caption, " if most else "  6 of 6 clips lack static_object_info: ",
+                      result.out)
         # Its limits count too.
         folder = testing.new_folder("recipes")
         for limits, broken in (("max_array_bytes: 127", {"pose", "pc_voxelsize_01", "lidars"}),
@@ -417,14 +436,15 @@ class InspectTest(unittest.TestCase):
 
     def test_exit_codes(self):
         root = testing.data_set("exit_codes", testing.CLIPS[:1])
-        for arguments in ([], [root, "--colour"], [root, "--threads", "-1"], [root, root], [""], [root, "--json", ""]):
+        for arguments in ([], [root, "--colour"], [root, "--threads", "-1"], [root, root], [""], [root, "--json", ""],
+                          [root, "--contact_sheet", "sheet.jpg"]):
             result = inspect(*arguments)
             self.assertEqual((result.code, result.out), (2, ""), arguments)
         self.assertEqual((inspect("--help").code, inspect("--help").err), (0, ""))
         for arguments in ([root + "/gone"], [root + "/pose"], [testing.new_folder("empty")]):
             self.assertEqual(inspect(*arguments).code, 3, arguments)
         for flag in ("--json", "--sheet", "--contact_sheet"):
-            result = inspect(root, flag, root + "/caption/" + testing.CLIPS[0] + ".json/x")
+            result = inspect(root, flag, root + "/caption/" + testing.CLIPS[0] + ".json/x.png")
             self.assertEqual(result.code, 6, (flag, result.said))
 
     def test_a_signal_ends_it(self):

@@ -14,7 +14,7 @@ namespace {
 
 // Half of 832 x 480, the size of the data's images.
 constexpr int kPanelWidth = 416, kPanelHeight = 240;
-constexpr int kMargin = 12, kHeadHeight = 24, kFootHeight = 20, kLegendHeight = 30;
+constexpr int kMargin = 12, kHeadHeight = 24, kFootHeight = 20, kLegendHeight = 30, kScaleWidth = 40;
 const cv::Scalar kBackground(24, 26, 32), kPanel(40, 43, 52), kText(236, 238, 242), kFaint(150, 156, 168);
 constexpr double kTextSize = 0.45, kSmallTextSize = 0.38;
 
@@ -52,12 +52,10 @@ std::vector<std::string> Wrap(const std::string& text, double size, int width, s
   return lines;
 }
 
+// At the panel's right border, kScaleWidth wide.
 void DrawDepthScale(double metres, cv::Mat panel) {
-  constexpr int kBarWidth = 10, kTop = 22, kBottom = 16, kRight = 44;
-  const int left = panel.cols - kRight, height = panel.rows - kTop - kBottom;
-  cv::Mat box = panel(cv::Rect(left - 6, 6, kRight, panel.rows - 12));
-  cv::Mat dark(box.size(), box.type(), kBackground);
-  cv::addWeighted(box, 0.25, dark, 0.75, 0, box);
+  constexpr int kBarWidth = 10, kTop = 22, kBottom = 16;
+  const int left = panel.cols - kScaleWidth + 6, height = panel.rows - kTop - kBottom;
   HostTensor ramp(DType::kUInt16, {height, kBarWidth});
   for (int y = 0; y < height; ++y) {
     // 0 means that nothing was hit.
@@ -88,16 +86,17 @@ void DrawPanel(const ClipPicture& picture, cv::Mat& sheet, int x, int y) {
     HostTensor pixels = picture.pixels;
     const int height = static_cast<int>(pixels.shape()[0]), width = static_cast<int>(pixels.shape()[1]);
     const cv::Mat image(height, width, CV_8UC3, pixels.bytes());
-    // The whole picture in its own proportions.
-    const double scale = std::min(1.0 * kPanelWidth / width, 1.0 * kPanelHeight / height);
-    const cv::Size size(std::clamp(cvRound(width * scale), 1, kPanelWidth),
+    // The whole picture in its own proportions, beside its scale.
+    const int free_width = kPanelWidth - (picture.metres > 0 ? kScaleWidth : 0);
+    const double scale = std::min(1.0 * free_width / width, 1.0 * kPanelHeight / height);
+    const cv::Size size(std::clamp(cvRound(width * scale), 1, free_width),
                         std::clamp(cvRound(height * scale), 1, kPanelHeight));
     cv::Mat scaled;
     // Depths of two surfaces do not mix into a third one.
     const int smooth = scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR;
     cv::resize(image, scaled, size, 0, 0, picture.metres > 0 ? cv::INTER_NEAREST : smooth);
     scaled.copyTo(
-        panel(cv::Rect((kPanelWidth - size.width) / 2, (kPanelHeight - size.height) / 2, size.width, size.height)));
+        panel(cv::Rect((free_width - size.width) / 2, (kPanelHeight - size.height) / 2, size.width, size.height)));
     if (picture.metres > 0) DrawDepthScale(picture.metres, panel);
   }
   Write(sheet, Fitting(picture.title, kSmallTextSize, kPanelWidth), x, y + kPanelHeight + 14, kSmallTextSize, kFaint);

@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/data_place.h"
 #include "base/file_ops.h"
 #include "base/status.h"
 #include "data_process/formats/bytes.h"
@@ -105,7 +106,12 @@ absl::StatusOr<DataTree> ListDataTree(const std::string& root, const std::vector
       tree.remarks.push_back(absl::StrCat("the folder ", Quoted(name), " counts as no attribute"));
       continue;
     }
-    ASSIGN_OR_RETURN(AttributeFolder attribute, ListAttribute(root, name, &tree.remarks));
+    absl::StatusOr<AttributeFolder> listed = ListAttribute(root, name, &tree.remarks);
+    if (!listed.ok()) {
+      tree.broken.push_back(WithDataPlace(listed.status(), {"", name, absl::StrCat(root, "/", name), "", 0, 0}));
+      continue;
+    }
+    AttributeFolder& attribute = *listed;
     if (attribute.clips.empty()) continue;
     for (auto it = attribute.clips.begin(); it != attribute.clips.end();) {
       const bool keep = chosen.empty() || chosen.count(it->first) > 0;
@@ -115,6 +121,7 @@ absl::StatusOr<DataTree> ListDataTree(const std::string& root, const std::vector
     tree.attributes.push_back(std::move(attribute));
   }
   tree.clips.assign(clips.begin(), clips.end());
+  if (tree.attributes.empty() && !tree.broken.empty()) return tree.broken[0];
   if (tree.attributes.empty()) {
     return DataError(absl::StrCat("'", root,
                                   "' has no folder with <clip>.tar, <clip>.mp4 or <clip>.json: name the "

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace cubist {
@@ -30,6 +31,7 @@ struct DataTree {
   std::string root;
   std::vector<AttributeFolder> attributes;  // by name; at least one has clips
   std::vector<std::string> clips;           // ids that any attribute has, sorted; at least one
+  std::vector<absl::Status> broken;         // folders that cannot be listed, each with its DataPlace
   std::vector<std::string> remarks;         // what lies there and is no data: a sentence each
 };
 

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
 #include "base/parallel_for.h"
@@ -78,6 +79,9 @@ absl::StatusOr<InspectFlags> ParseInspectFlags(int argc, const char* const* argv
     const Data& data = experiment.proto().data();
     flags.attributes.assign(data.attributes().begin(), data.attributes().end());
     flags.limits = data.limits();
+  }
+  if (!flags.contact_sheet.empty() && !absl::EndsWithIgnoreCase(flags.contact_sheet, ".png")) {
+    return ConfigError(absl::StrCat("--contact_sheet writes a PNG: '", flags.contact_sheet, "' must end in .png"));
   }
   if (flags.threads == 0) flags.threads = ParallelThreads();
   return flags;

@@ -198,6 +198,7 @@ absl::StatusOr<Inspection> Inspect(const DataTree& tree, bool full, const ReadLi
   Inspection inspection;
   inspection.root = tree.root;
   inspection.clips = tree.clips;
+  inspection.broken = tree.broken;
   inspection.remarks = tree.remarks;
   struct Task {
     size_t attribute;
@@ -215,6 +216,8 @@ absl::StatusOr<Inspection> Inspect(const DataTree& tree, bool full, const ReadLi
     for (const auto& [clip, file] : folder.clips) tasks.push_back({inspection.attributes.size(), &clip, &file});
     inspection.attributes.push_back(std::move(summary));
   }
+  // Clip by clip, so that the slow files, videos, are spread evenly and the time left can be told from the time gone.
+  std::stable_sort(tasks.begin(), tasks.end(), [](const Task& a, const Task& b) { return *a.clip < *b.clip; });
   Prefetcher<FileContents>::Options options;
   options.end = tasks.size();
   options.threads = threads;
@@ -223,6 +226,7 @@ absl::StatusOr<Inspection> Inspect(const DataTree& tree, bool full, const ReadLi
     const Task& task = tasks[k];
     return InspectFile(*task.file, inspection.attributes[task.attribute].name, *task.clip, full, limits);
   });
+  std::vector<std::vector<absl::Status>> broken(inspection.attributes.size());
   FrameTable frames;
   std::map<std::string, PictureSizes> sizes;
   for (size_t k = 0; k < tasks.size();) {
@@ -236,10 +240,11 @@ absl::StatusOr<Inspection> Inspect(const DataTree& tree, bool full, const ReadLi
       const std::vector<int64_t>& shape = contents->first->arrays[0].shape;
       if (shape.size() >= 2) sizes[clip][attribute] = {shape[0], shape[1]};
     }
-    AddFile(clip, *std::move(contents), &inspection.attributes[tasks[k].attribute], &inspection.broken);
+    AddFile(clip, *std::move(contents), &inspection.attributes[tasks[k].attribute], &broken[tasks[k].attribute]);
     ++k;
     if (progress) progress(static_cast<int64_t>(k), static_cast<int64_t>(tasks.size()));
   }
+  for (const auto& of_one : broken) inspection.broken.insert(inspection.broken.end(), of_one.begin(), of_one.end());
   inspection.missing_frames = frames.Missing();
   CheckPictureSizes(tree, sizes, &inspection.broken);
   return inspection;

@@ -1,6 +1,9 @@
 #include "data_process/inspection/inspection_report.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -42,22 +45,57 @@ std::string Table(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
+// The attributes that each clip lacks.
+std::map<std::string, std::vector<std::string>> LackingOf(const Inspection& inspection) {
+  std::map<std::string, std::vector<std::string>> lacking;
+  for (const AttributeSummary& attribute : inspection.attributes) {
+    for (const std::string& clip : attribute.missing) lacking[clip].push_back(attribute.name);
+  }
+  return lacking;
+}
+
+// Lines about clips that lack attributes. One that lacks most of them, as a stray file does, is told by what it has:
+// else each attribute's line would name it.
+std::string DescribeMissing(const Inspection& inspection) {
+  const std::string all = CountClips(inspection.clips.size());
+  std::map<std::vector<std::string>, std::vector<std::string>> nearly_empty;  // attributes that are there -> clips
+  std::set<std::string> told;
+  for (const auto& [clip, lacks] : LackingOf(inspection)) {
+    if (2 * lacks.size() <= inspection.attributes.size()) continue;
+    std::vector<std::string> has;
+    for (const AttributeSummary& attribute : inspection.attributes) {
+      if (std::find(lacks.begin(), lacks.end(), attribute.name) == lacks.end()) has.push_back(attribute.name);
+    }
+    nearly_empty[has].push_back(clip);
+    told.insert(clip);
+  }
+  std::string text;
+  for (const AttributeSummary& attribute : inspection.attributes) {
+    std::vector<std::string> missing;
+    std::copy_if(attribute.missing.begin(), attribute.missing.end(), std::back_inserter(missing),
+                 [&](const std::string& clip) { return told.count(clip) == 0; });
+    if (missing.empty()) continue;
+    absl::StrAppend(&text, "  ", missing.size(), " of ", all, missing.size() == 1 ? " lacks " : " lack ",
+                    attribute.name, ": ", ListNames(missing), "\n");
+  }
+  for (const auto& [has, clips] : nearly_empty) {
+    absl::StrAppend(&text, "  ", clips.size(), " of ", all, clips.size() == 1 ? " has only " : " have only ",
+                    ListNames(has), ": ", ListNames(clips), "\n");
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string InspectionText(const Inspection& inspection) {
   uint64_t bytes = 0;
   std::vector<std::vector<std::string>> rows = {{"attribute", "clips", "members", "size", "holds"}};
-  std::string missing, differing, broken;
+  std::string missing = DescribeMissing(inspection), differing, broken;
   for (const AttributeSummary& attribute : inspection.attributes) {
     bytes += attribute.bytes;
     const std::vector<PayloadKinds::Kind> kinds = attribute.holds.kinds();
     rows.push_back({attribute.name, absl::StrCat(attribute.clips), Members(attribute), Megabytes(attribute.bytes),
                     kinds.empty() ? "" : kinds[0].description});
-    if (!attribute.missing.empty()) {
-      absl::StrAppend(&missing, "  ", attribute.missing.size(), " of ", CountClips(inspection.clips.size()),
-                      attribute.missing.size() == 1 ? " lacks " : " lack ", attribute.name, ": ",
-                      ListNames(attribute.missing), "\n");
-    }
     for (size_t k = 1; k < kinds.size(); ++k) {
       absl::StrAppend(&differing, "  ", attribute.name, " is ", kinds[k].description, " in ",
                       CountClips(kinds[k].clips.size()), ": ", ListNames(kinds[k].clips), "\n");
