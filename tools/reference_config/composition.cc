@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -45,13 +46,15 @@ class Composer {
       if (equals == std::string::npos || equals == 0) {
         return ConfigError(absl::StrCat("--set ", assignment, ": expected KEY=VALUE"));
       }
-      ASSIGN_OR_RETURN(YamlValue value, ParseYaml(std::string_view(assignment).substr(equals + 1),
-                                                  "--set " + assignment, options_.limits));
-      value.place.line = 0;  // the flag says it all
+      const YamlPlace flag{std::make_shared<const std::string>("--set " + assignment)};
+      ASSIGN_OR_RETURN(YamlValue value,
+                       ParseYamlAt(std::string_view(assignment).substr(equals + 1), flag, options_.limits));
       RETURN_IF_ERROR(Assign(assignment.substr(0, equals), std::move(value), &root));
     }
     ComposedConfig composed;
     ASSIGN_OR_RETURN(composed.root, ResolveInterpolations(root, options_.limits));
+    // Keys come from anywhere; one that nobody gives is missing from what the user named.
+    composed.root.place = {main.place.file};
     composed.files = files_;
     return composed;
   }
@@ -137,9 +140,7 @@ class Composer {
       // null becomes the text None.
       YamlValue value = entry.second;
       if (!value.is(Kind::kMap) && !value.is(Kind::kList)) {
-        const YamlPlace place = value.place;
-        ASSIGN_OR_RETURN(value, ParseYaml(PythonText(entry.second), *place.file, options_.limits));
-        value.place = place;
+        ASSIGN_OR_RETURN(value, ParseYamlAt(PythonText(entry.second), entry.second.place, options_.limits));
       }
       RETURN_IF_ERROR(Assign(entry.first, std::move(value), &config));
     }

@@ -21,7 +21,9 @@ struct CompositionOptions {
 };
 
 struct ComposedConfig {
-  YamlValue root;                  // a map without interpolations; texts "???" are values that nobody gave
+  // A map without interpolations; texts "???" are values that nobody gave. The place of a value is where it was set
+  // last: in one of the files, or by a flag. That of the root is the main file.
+  YamlValue root;
   std::vector<std::string> files;  // in the order in which they were read
 };
 

@@ -24,6 +24,7 @@
 #include "tools/reference_config/experiment_import.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <optional>
 #include <set>
@@ -43,6 +44,7 @@
 #include "configs/reference_keys.h"
 #include "configs/scene_attributes.h"
 #include "tools/reference_config/field_writer.h"
+#include "tools/reference_config/key_suggestion.h"
 
 namespace cubist {
 namespace {
@@ -90,11 +92,6 @@ YamlValue Bool(const YamlValue& source, bool boolean) {
   return value;
 }
 
-std::string FileStem(const std::string& path) {
-  std::string name = path.substr(path.rfind('/') + 1);
-  return name.substr(0, name.rfind('.'));
-}
-
 class Importer {
  public:
   Importer(const YamlValue& config, const std::string& name) : config_(config) { imported_.experiment.set_name(name); }
@@ -109,6 +106,7 @@ class Importer {
     for (const ReferenceField& field : fields) RETURN_IF_ERROR(ImportAbsentField(field));
     PoolAllHeights();
     RETURN_IF_ERROR(CountSamples());
+    known_keys_ = KnownKeys(fields);
     ListLeftovers(config_, "");
     ListAbsentLeftovers();
     ExplainNulls();
@@ -130,8 +128,8 @@ class Importer {
     return value;
   }
 
-  static YamlValue FromTable(const char* json) {
-    absl::StatusOr<YamlValue> value = ParseYaml(json, "");
+  static YamlValue FromTable(const char* json, const YamlPlace& place) {
+    absl::StatusOr<YamlValue> value = ParseYamlAt(json, place);
     return value.ok() ? *std::move(value) : YamlValue();
   }
 
@@ -143,7 +141,7 @@ class Importer {
     const std::string above = dot == std::string::npos ? "" : key.substr(0, dot);
     // All that is in gsplat_params can be left out together.
     if (!above.empty() && above != "gsplat_params" && Find(above) == nullptr) return std::nullopt;
-    return FromTable(known->absent);
+    return FromTable(known->absent, {});
   }
 
   void Assume(const std::string& key, const YamlValue& value) {
@@ -151,11 +149,11 @@ class Importer {
     imported_.remarks.push_back(absl::StrCat("assumed: ", key, " is not there; the reference takes ", JsonText(value)));
   }
 
-  // What null at `key` is as good as.
-  std::optional<YamlValue> NullValue(const std::string& key) const {
+  // What `null`, the value at `key`, is as good as.
+  std::optional<YamlValue> NullValue(const std::string& key, const YamlValue& null) const {
     const ReferenceDefault* known = FindReferenceDefault(key, parts_);
     if (known == nullptr || known->null[0] == '\0') return std::nullopt;
-    return FromTable(known->null);
+    return FromTable(known->null, null.place);
   }
 
   // A switch; its key need not be there.
@@ -171,7 +169,7 @@ class Importer {
         return false;
       }
     } else if (found->is(Kind::kNull)) {
-      other = NullValue(key);
+      other = NullValue(key, *found);
     }
     const YamlValue& value = other.has_value() ? *other : *found;
     if (!value.is(Kind::kBool)) return WrongType(key, value, "true or false");
@@ -187,10 +185,22 @@ class Importer {
     imported_.leftovers.push_back({key, JsonText(value), value.place, has_effect, std::move(reason)});
   }
 
+  // A key at the top without which nothing can be made.
+  absl::Status MissingKey(const std::string& key, absl::string_view what) const {
+    std::vector<std::string> keys;
+    for (const YamlValue::Entry& entry : config_.entries) keys.push_back(entry.first);
+    const std::string nearest = NearestWord(key, keys);
+    return YamlError(config_.place,
+                     absl::StrCat("there is no key \"", key, "\" (", what, "), neither here nor in what is included",
+                                  nearest.empty() ? ""
+                                                  : absl::StrCat("; should \"", nearest, "\" (",
+                                                                 PlaceText(config_.Find(nearest)->place), ") be it?")));
+  }
+
   absl::Status ChooseModel() {
     const YamlValue* model = Find("model");
     if (model == nullptr) {
-      return YamlError(config_.place, "there is no key \"model\": autoencoder, diffusion or gsm");
+      return MissingKey("model", "autoencoder, diffusion or gsm");
     }
     handled_.insert("model");
     if (model->text == "autoencoder") {
@@ -212,7 +222,9 @@ class Importer {
     ASSIGN_OR_RETURN(const bool voxel, BoolAt(voxel_key));
     ASSIGN_OR_RETURN(const bool pixel, BoolAt(pixel_key));
     if (!voxel && !pixel) {
-      return YamlError(config_.place, absl::StrCat("neither ", voxel_key, " nor ", pixel_key, " is true"));
+      const YamlValue* stated = Find(voxel_key) != nullptr ? Find(voxel_key) : Find(pixel_key);
+      return YamlError(stated != nullptr ? stated->place : config_.place,
+                       absl::StrCat("neither ", voxel_key, " nor ", pixel_key, " is true"));
     }
     model.set_branch(voxel && pixel ? GaussianReconstruction::DUAL
                      : voxel        ? GaussianReconstruction::VOXEL
@@ -223,7 +235,7 @@ class Importer {
     if (!sky) {
       if (target != nullptr) Leave("skybox_target", *target, false, "use_skybox is false");
     } else if (target == nullptr) {
-      return YamlError(config_.place, "there is no key \"skybox_target\", and use_skybox is not false");
+      return MissingKey("skybox_target", "panorama_full or mlp_modulator, needed unless use_skybox is false");
     } else if (target->text == "panorama_full") {
       model.mutable_sky_panorama();
     } else if (target->text == "mlp_modulator") {
@@ -334,8 +346,8 @@ class Importer {
         continue;
       }
       settled_.insert(field.path);
-      if (assumed ? other->is(Kind::kNull) : value->is(Kind::kNull)) {
-        other = NullValue(field.keys[0]);
+      if (const YamlValue& stated = assumed ? *other : *value; stated.is(Kind::kNull)) {
+        other = NullValue(field.keys[0], stated);
         if (!other.has_value()) {
           nulls_.emplace_back(imported_.leftovers.size(), field.path);
           Leave(key, *value, true, "null");
@@ -356,6 +368,7 @@ class Importer {
         Leave(key, taken, true, kNoSuchFeature);
       } else if (source.empty()) {
         RETURN_IF_ERROR(WriteField(field.path, key, *conversion.value, &experiment()).status());
+        imported_.origins[field.path] = {key, taken.place};
         source = key;
         if (assumed) Assume(key, *AbsentValue(key));
       } else if (FieldText(scratch, field.path) != FieldText(imported_.experiment, field.path)) {
@@ -379,11 +392,12 @@ class Importer {
                   absl::StrCat("the reference needs it; here it is ", FieldText(imported_.experiment, field.path)));
       return absl::OkStatus();
     }
-    const std::optional<YamlValue> meant = absent->is(Kind::kNull) ? NullValue(key) : absent;
+    const std::optional<YamlValue> meant = absent->is(Kind::kNull) ? NullValue(key, *absent) : absent;
     ASSIGN_OR_RETURN(const Conversion conversion, Convert(field.path, key, meant.value_or(*absent)));
     bool written = false;
     if (conversion.value.has_value()) {
       ASSIGN_OR_RETURN(written, WriteField(field.path, key, *conversion.value, &experiment()));
+      if (written) imported_.origins[field.path] = {key, {}};
       if (written) Assume(key, *absent);
     }
     if (conversion.not_supported.has_value() || (conversion.value.has_value() && !written)) {
@@ -443,7 +457,8 @@ class Importer {
       return Write(Text(value, assets == std::string::npos ? value.text : value.text.substr(assets + 7)));
     }
     if (path == "voxel_diffusion.vae.config" && value.is(Kind::kText)) {
-      return Write(Text(value, absl::StrCat("configs/recipes/", FileStem(value.text), ".textproto")));
+      return Write(Text(
+          value, absl::StrCat("configs/recipes/", std::filesystem::path(value.text).stem().string(), ".textproto")));
     }
     if (ends("cube_bbox_size") && value.is(Kind::kInteger)) {
       YamlValue sizes = At(value, Kind::kList);
@@ -490,6 +505,17 @@ class Importer {
     for (int level = 1; level < vae.num_levels(); ++level) vae.add_pool_height_levels(level);
   }
 
+  // Keys of configs about the same: of fields, of those that none carries, and what is handled until here.
+  std::vector<std::string> KnownKeys(const std::vector<ReferenceField>& fields) const {
+    std::set<std::string> keys = handled_;
+    for (const ReferenceField& field : fields) keys.insert(field.keys.begin(), field.keys.end());
+    for (const LeftOutKey& entry : LeftOutKeys()) {
+      const bool of_this = entry.when[0] == '\0' || parts_.count(entry.when) > 0;
+      if (of_this && !absl::EndsWith(entry.key, ".*")) keys.insert(entry.key);
+    }
+    return {keys.begin(), keys.end()};
+  }
+
   // Every value below `value` that no field has taken.
   void ListLeftovers(const YamlValue& value, const std::string& path) {
     if (handled_.count(path) > 0) return;
@@ -513,7 +539,10 @@ class Importer {
       if (other != nullptr && JsonText(*other) == JsonText(value)) return;
       return Leave(path, value, true, "validation reads what training does");
     }
-    Leave(path, value, true, "no field carries it");
+    const std::string suggested = SuggestKey(path, known_keys_);
+    Leave(path, value, true,
+          absl::StrCat("no key that Cubist knows", suggested.empty() ? "" : "; did you mean ", suggested,
+                       suggested.empty() ? "" : "?"));
   }
 
   std::string DifferenceOf(const LeftOutKey& known, const std::string& key, const YamlValue& value) {
@@ -601,6 +630,7 @@ class Importer {
   std::set<std::string> parts_;                        // see ActiveParts
   std::set<std::string> handled_;                      // keys that a field has taken, or that are listed
   std::set<std::string> settled_;                      // paths of fields one of whose keys is there
+  std::vector<std::string> known_keys_;                // that a misspelt key may stand for
   std::set<std::string> assumed_;                      // keys that are not there, once that is said
   std::vector<std::pair<size_t, std::string>> nulls_;  // leftovers that are null, and the path of the field
   bool ema_ = false;

@@ -2,6 +2,7 @@
 #ifndef CUBIST_TOOLS_REFERENCE_CONFIG_EXPERIMENT_IMPORT_H_
 #define CUBIST_TOOLS_REFERENCE_CONFIG_EXPERIMENT_IMPORT_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,15 @@ struct Leftover {
   std::string reason;
 };
 
+// Where the value of a field comes from.
+struct FieldOrigin {
+  std::string key;
+  YamlPlace place;  // without a file: the key is not there, and the value is what the reference takes then
+};
+
 struct ImportedExperiment {
-  Experiment experiment;  // only what differs from the schema's defaults
+  Experiment experiment;                       // only what differs from the schema's defaults
+  std::map<std::string, FieldOrigin> origins;  // by the fields' paths, of fields that name keys
   std::vector<Leftover> leftovers;
   // "added ...": what the reference downloads. "assumed: ...": what its code takes for a key that is not there.
   std::vector<std::string> remarks;

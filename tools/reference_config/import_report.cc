@@ -1,7 +1,12 @@
 #include "tools/reference_config/import_report.h"
 
+#include <filesystem>
+#include <memory>
+#include <set>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "configs/canonical_text.h"
 #include "configs/loader.h"
@@ -16,16 +21,25 @@ std::string Shortened(const std::string& file, const std::string& main) {
   return !folder.empty() && absl::StartsWith(file, folder) ? file.substr(folder.size()) : file;
 }
 
-std::string LeftoverLines(const ImportedExperiment& imported, const std::string& main, bool with_effect) {
+std::string ShortPlace(const YamlPlace& place, const std::string& main) {
+  if (place.file == nullptr) return "not there; what the reference takes then";
+  return PlaceText({std::make_shared<const std::string>(Shortened(*place.file, main)), place.line, place.column});
+}
+
+std::string LeftoverLine(const Leftover& leftover, const std::string& main) {
+  const std::string found = leftover.value.empty()
+                                ? " is not there"
+                                : absl::StrCat(" = ", leftover.value, " (", ShortPlace(leftover.place, main), ")");
+  return absl::StrCat("  ", leftover.key, found, ": ", leftover.reason, "\n");
+}
+
+// Where the values of the fields come from that `message` names.
+std::string OriginLines(const ImportedExperiment& imported, absl::string_view message, const std::string& main) {
+  const std::set<absl::string_view> words = absl::StrSplit(message, absl::ByAnyChar(" \n,:;()"));
   std::string lines;
-  for (const Leftover& leftover : imported.leftovers) {
-    if (leftover.has_effect != with_effect) continue;
-    YamlPlace place = leftover.place;
-    if (place.file != nullptr) place.file = std::make_shared<const std::string>(Shortened(*place.file, main));
-    absl::StrAppend(
-        &lines, "  ", leftover.key,
-        leftover.value.empty() ? " is not there: " : absl::StrCat(" = ", leftover.value, " (", PlaceText(place), "): "),
-        leftover.reason, "\n");
+  for (const auto& [path, origin] : imported.origins) {
+    if (words.count(path) == 0) continue;
+    absl::StrAppend(&lines, "  ", path, ": ", origin.key, " (", ShortPlace(origin.place, main), ")\n");
   }
   return lines;
 }
@@ -34,11 +48,16 @@ std::string LeftoverLines(const ImportedExperiment& imported, const std::string&
 
 absl::StatusOr<ImportReport> ImportReferenceConfig(const std::string& path, const CompositionOptions& options) {
   ASSIGN_OR_RETURN(const ComposedConfig composed, ComposeReferenceConfig(path, options));
-  std::string name = path.substr(path.rfind('/') + 1);
-  name = name.substr(0, name.rfind('.'));
+  const std::string name = std::filesystem::path(path).stem().string();
   ASSIGN_OR_RETURN(const ImportedExperiment imported, ImportExperiment(composed.root, name));
 
   ImportReport report;
+  for (const Leftover& leftover : imported.leftovers) {
+    ++(leftover.has_effect ? report.with_effect : report.without_effect);
+    absl::StrAppend(leftover.has_effect ? &report.remarks : &report.without_effect_lines, LeftoverLine(leftover, path));
+  }
+  if (report.with_effect > 0) report.remarks.insert(0, "not carried over, though it changes what is computed:\n");
+
   report.text = "# Made by import_config from the reference's\n";
   for (const std::string& file : composed.files) absl::StrAppend(&report.text, "#   ", Shortened(file, path), "\n");
   for (const std::string& assignment : options.assignments) {
@@ -46,18 +65,12 @@ absl::StatusOr<ImportReport> ImportReferenceConfig(const std::string& path, cons
   }
   absl::StrAppend(&report.text, CanonicalMessageText(imported.experiment));
   if (const auto loaded = LoadExperimentText(report.text, name + ".textproto"); !loaded.ok()) {
-    return ConfigError(
-        absl::StrCat(path, " makes no valid config. As ", name, ".textproto it has ", loaded.status().message()));
+    const std::string origins = OriginLines(imported, loaded.status().message(), path);
+    return ConfigError(absl::StrCat(path, " makes no valid config. As ", name, ".textproto it has ",
+                                    loaded.status().message(), origins.empty() ? "" : "\nwhere these come from:\n",
+                                    origins, report.remarks.empty() ? "" : "\n", report.remarks));
   }
-
   for (const std::string& remark : imported.remarks) absl::StrAppend(&report.remarks, remark, "\n");
-  const std::string with_effect = LeftoverLines(imported, path, true), without = LeftoverLines(imported, path, false);
-  if (!with_effect.empty()) {
-    absl::StrAppend(&report.remarks, "not carried over, though it changes what is computed:\n", with_effect);
-  }
-  if (!without.empty()) absl::StrAppend(&report.remarks, "not carried over, without effect:\n", without);
-  report.leftovers = static_cast<int>(imported.leftovers.size());
-  for (const Leftover& leftover : imported.leftovers) report.with_effect += leftover.has_effect ? 1 : 0;
   return report;
 }
 

@@ -5,8 +5,10 @@
 // their folder.
 #include "tools/reference_config/import_report.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +25,7 @@ namespace cubist {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr char kConfigs[] = "tools/reference_config/testdata/configs/";
 
@@ -56,10 +59,13 @@ TEST_P(RecipeImportTest, IsTheGoldenAndTheRecipe) {
   const auto report = ImportReferenceConfig(kConfigs + GetParam() + ".yaml");
   ASSERT_TRUE(report.ok()) << report.status();
   KeepOutput(GetParam() + ".textproto", report->text);
-  KeepOutput(GetParam() + ".remarks", report->remarks);
+  const std::string remarks = report->remarks + report->without_effect_lines;
+  KeepOutput(GetParam() + ".remarks", remarks);
   EXPECT_EQ(report->with_effect, 0) << report->remarks;
+  EXPECT_EQ(report->without_effect,
+            std::count(report->without_effect_lines.begin(), report->without_effect_lines.end(), '\n'));
   ExpectTheRecipe(report->text, GetParam());
-  for (const auto& [ending, text] : {std::pair(".textproto", report->text), std::pair(".remarks", report->remarks)}) {
+  for (const auto& [ending, text] : {std::pair(".textproto", report->text), std::pair(".remarks", remarks)}) {
     const auto golden = ReadWholeFile(absl::StrCat(kConfigs, GetParam(), ending));
     ASSERT_TRUE(golden.ok()) << golden.status();
     EXPECT_EQ(text, *golden) << ending;
@@ -136,7 +142,12 @@ TEST(ImportTest, WhatHasAnEffectAndCannotBeCarriedOverIsSaid) {
   const std::vector<std::pair<std::string, std::pair<std::string, std::string>>> cases = {
       {vae, {"optimizer=SGD", "optimizer = \"SGD\" (--set optimizer=SGD): Cubist has no such feature"}},
       {vae, {"my_own_key=[1, {a: b}]", "my_own_key = [1, {\"a\": \"b\"}]"}},
-      {vae, {"my.own.key=1", "my.own.key = 1 (--set my.own.key=1): no field carries it"}},
+      {vae, {"my.own.key=1", "my.own.key = 1 (--set my.own.key=1): no key that Cubist knows\n"}},
+      {vae, {"kl_weigth=1", "no key that Cubist knows; did you mean kl_weight?\n"}},
+      {vae, {"enable_aneal=true", "did you mean enable_anneal?\n"}},
+      {vae, {"use_input_normals=true", "did you mean use_input_normal?\n"}},
+      {vae, {"suprevision.semantic_weight=1", "did you mean supervision.semantic_weight?\n"}},
+      {vae, {"channel_mult=[1]", "no key that Cubist knows\n"}},  // of the diffusion model only
       {vae, {"use_input_normal=true", "the scenes have no normals; here it is always false"}},
       {vae, {"remain_h=false", "keeps the height, or none; here it is true"}},
       {vae, {"val_kwargs.map_types=[road_line]", "validation reads what training does"}},
@@ -158,8 +169,8 @@ TEST(ImportTest, WhatHasAnEffectAndCannotBeCarriedOverIsSaid) {
     const auto report = ImportWith(name, {assignment});
     ASSERT_TRUE(report.ok()) << report.status();
     EXPECT_GE(report->with_effect, 1);
-    const std::string with_effect = report->remarks.substr(0, report->remarks.find("not carried over, without effect"));
-    EXPECT_THAT(with_effect, HasSubstr(line));
+    EXPECT_THAT(report->remarks, HasSubstr(line));
+    EXPECT_THAT(report->remarks, StartsWith("not carried over, though it changes what is computed:\n"));
   }
 }
 
@@ -175,6 +186,7 @@ TEST(ImportTest, MistakesAreNamedWithTheirPlace) {
       {vae, {"grid_crop_bbox_min=3", "takes a list, not 3"}},
       {vae, {"_attr_subfolders=[pose, 3]", "takes text, not 3"}},
       {vae, {"learning_rate.init=2", "makes no valid config"}},
+      {vae, {"learning_rate.init=2", "\n  learning_rate.initial: learning_rate.init (--set learning_rate.init=2)\n"}},
       {vae, {"network.unet.params.neck_bound=[32, 32, 16]", "but the dense neck covers 64"}},
       {diffusion, {"ema=maybe", "ema takes true or false, not \"maybe\""}},
       {diffusion, {"network.diffuser.num_heads=7", "which voxel_diffusion.unet.attention_heads, 7, does not divide"}},
@@ -187,6 +199,56 @@ TEST(ImportTest, MistakesAreNamedWithTheirPlace) {
     EXPECT_EQ(ExitCodeOf(report.status()), ExitCode::kConfig);
     EXPECT_THAT(std::string(report.status().message()), HasSubstr(message));
   }
+}
+
+// A config whose mistake is in a file that it includes.
+class IncludedMistakeTest : public ::testing::Test {
+ protected:
+  // What the import of `file` says, with folders left out. main.yaml includes a recipe and then included.yaml.
+  static std::string Error(const std::string& file, const std::string& included, const std::string& main = "") {
+    const std::string folder = absl::StrCat(std::getenv("TEST_TMPDIR"), "/mistakes/");
+    const std::string recipe = absl::StrCat(std::getenv("TEST_SRCDIR"), "/", std::getenv("TEST_WORKSPACE"), "/",
+                                            kConfigs, Names()[0], ".yaml");
+    const std::map<std::string, std::string> files = {
+        {"main.yaml", absl::StrCat("include_configs: [", recipe, ", included.yaml]\n", main)},
+        {"included.yaml", included},
+        {"default/param.yaml", "name: none\n"}};
+    EXPECT_TRUE(MakeDirectories(SystemFileOps(), folder + "default").ok());
+    for (const auto& [name, text] : files) EXPECT_TRUE(WriteFileAtomically(SystemFileOps(), folder + name, text).ok());
+    const auto report = ImportReferenceConfig(folder + file);
+    EXPECT_FALSE(report.ok());
+    return absl::StrReplaceAll(report.status().message(), {{folder, ""}});
+  }
+};
+
+TEST_F(IncludedMistakeTest, IsNamedWhereTheValueWasSet) {
+  EXPECT_THAT(Error("main.yaml", "\nbatch_size: two\n"),
+              StartsWith("included.yaml:2:13: batch_size takes a whole number"));
+  // The key that is wrong has its value from elsewhere.
+  EXPECT_THAT(Error("main.yaml", "grid_crop_augment: 1\n"),
+              StartsWith("included.yaml:1:20: train_kwargs.grid_crop_augment takes true or false, not 1"));
+  EXPECT_THAT(Error("main.yaml", "grid_crop_augment: 1\n", "grid_crop_augment: 2\n"),
+              StartsWith("main.yaml:2:20: train_kwargs.grid_crop_augment takes true or false, not 2"));
+}
+
+TEST_F(IncludedMistakeTest, OfTheWholeIsNamedWithAllThatIsInQuestion) {
+  const std::string error =
+      Error("main.yaml", "network: {unet: {params: {neck_bound: [32, 32, 16]}}}\n", "kl_weigth: 1\n");
+  EXPECT_THAT(error, StartsWith("main.yaml makes no valid config. As main.textproto it has a mistake in the config"));
+  EXPECT_THAT(error, HasSubstr("  voxel_vae.neck_half_extent: network.unet.params.neck_bound (included.yaml:1:39)\n"));
+  EXPECT_THAT(error, HasSubstr(absl::StrCat(Names()[0], ".yaml:54:")));  // grid_crop_bbox_max, asked for elsewhere
+  EXPECT_THAT(error, ::testing::Not(HasSubstr("batch.per_gpu")));
+  EXPECT_THAT(error,
+              HasSubstr("  kl_weigth = 1 (main.yaml:2:12): no key that Cubist knows; did you mean kl_weight?\n"));
+}
+
+TEST_F(IncludedMistakeTest, OfAKeyThatNobodyGivesIsTheMainFiles) {
+  EXPECT_EQ(Error("included.yaml", "modle: autoencoder\n"),
+            "included.yaml: there is no key \"model\" (autoencoder, diffusion or gsm), neither here nor in what is "
+            "included; should \"modle\" (included.yaml:1:8) be it?");
+  EXPECT_EQ(Error("included.yaml", "\"a.b\": 1\n"),
+            "included.yaml: there is no key \"model\" (autoencoder, diffusion or gsm), neither here nor in what is "
+            "included");
 }
 
 }  // namespace

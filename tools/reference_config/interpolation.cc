@@ -42,7 +42,6 @@ class Resolver {
         RETURN_IF_ERROR(Enter(path, value));
         ASSIGN_OR_RETURN(result, Resolve(found->path, *found->value));
         Leave(path);
-        result.place = value.place;
         return result;
       }
       RETURN_IF_ERROR(Enter(path, value));

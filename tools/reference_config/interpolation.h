@@ -13,7 +13,8 @@ namespace cubist {
 // Whether a value is a text with ${.
 bool IsInterpolation(const YamlValue& value);
 
-// `root` with all interpolations replaced by what they stand for.
+// `root` with all interpolations replaced by what they stand for. A value that an interpolation of nothing else stands
+// for keeps its place: where it is written, not where it is asked for.
 // Errors: as ComposeReferenceConfig says.
 absl::StatusOr<YamlValue> ResolveInterpolations(const YamlValue& root, const YamlLimits& limits);
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "configs/canonical_text.h"
 #include "yaml-cpp/eventhandler.h"
@@ -107,9 +108,79 @@ std::optional<int64_t> IntegerOf(const std::string& text) {
   return value;
 }
 
+// What yaml-cpp finds wrong, in the words of somebody who writes configs.
+std::string_view SyntaxMessage(const std::string& found) {
+  namespace from = YAML::ErrorMsg;
+  static constexpr char kDirective[] = "a %YAML or %TAG line that is malformed; a config needs none";
+  static constexpr char kTag[] = "a tag (!...) that is malformed; text that begins with ! needs quotes";
+  static constexpr char kOneOfEach[] =
+      "a value has at most one &name, one *name and one tag, and with *name nothing else";
+  static constexpr char kName[] = "expected a name right behind & or *; text that begins with & or * needs quotes";
+  static constexpr char kBlock[] = "behind | or > comes a digit from 1 to 9, + or -, or the end of the line";
+  static constexpr std::pair<const char*, const char*> kMessages[] = {
+      {from::END_OF_MAP, "expected the next key, in line with the keys above; perhaps a quote is missing before"},
+      {from::END_OF_MAP_FLOW, "expected , or } because a { is still open"},
+      {from::END_OF_SEQ, "expected the next element, its - in line with those above"},
+      {from::END_OF_SEQ_FLOW, "expected , or ] because a [ is still open"},
+      {from::FLOW_END, "this bracket closes nothing, or a bracket of the other kind is still open"},
+      {from::MAP_KEY, "no key may stand here; keys of one mapping are indented alike"},
+      {from::MAP_VALUE,
+       "no \"key: value\" may stand here; keys of one mapping are indented alike, by spaces, and text with \": \" in "
+       "it "
+       "needs quotes"},
+      {from::BLOCK_ENTRY, "no element of a list may stand here; elements are indented alike"},
+      {from::TAB_IN_INDENTATION, "indented by a tab; YAML takes spaces only"},
+      {from::UNKNOWN_TOKEN, "no value begins with this character; text that does needs quotes"},
+      {from::UNKNOWN_ANCHOR, "no &name before this *name; text that begins with * needs quotes"},
+      {from::ALIAS_NOT_FOUND, kName},
+      {from::ANCHOR_NOT_FOUND, kName},
+      {from::CHAR_IN_ALIAS, kName},
+      {from::CHAR_IN_ANCHOR, kName},
+      {from::MULTIPLE_TAGS, kOneOfEach},
+      {from::MULTIPLE_ANCHORS, kOneOfEach},
+      {from::MULTIPLE_ALIASES, kOneOfEach},
+      {from::ALIAS_CONTENT, kOneOfEach},
+      {from::INVALID_ESCAPE, "no such escape; a backslash in double quotes is \\\\, in single quotes just \\"},
+      {from::INVALID_HEX, "expected a hexadecimal digit of the \\x, \\u or \\U before"},
+      {from::INVALID_UNICODE, "there is no such character of Unicode"},
+      {from::DOC_IN_SCALAR, "a line --- or ... inside text in quotes; the closing quote may be missing"},
+      {from::EOF_IN_SCALAR, "the closing quote is missing"},
+      {from::CHAR_IN_BLOCK, kBlock},
+      {from::ZERO_INDENT_IN_BLOCK, kBlock},
+      {from::TAG_WITH_NO_SUFFIX, kTag},
+      {from::END_OF_VERBATIM_TAG, kTag},
+      {from::CHAR_IN_TAG_HANDLE, kTag},
+      {from::YAML_DIRECTIVE_ARGS, kDirective},
+      {from::YAML_VERSION, kDirective},
+      {from::YAML_MAJOR_VERSION, kDirective},
+      {from::REPEATED_YAML_DIRECTIVE, kDirective},
+      {from::TAG_DIRECTIVE_ARGS, kDirective},
+      {from::REPEATED_TAG_DIRECTIVE, kDirective},
+      {from::BAD_FILE, "nested too deep"},  // the only reason that the parser gives it for
+  };
+  for (const auto& [prefix, message] : kMessages) {
+    if (absl::StartsWith(found, prefix)) return message;
+  }
+  return "cannot be read as YAML";
+}
+
+// Whether the quote at `begin` has its counterpart. yaml-cpp takes all that is left of a file for the text.
+bool QuoteIsClosed(const std::string& text, size_t begin) {
+  const char quote = text[begin];
+  for (size_t i = begin + 1; i < text.size(); ++i) {
+    const bool doubled = quote == '\'' && text.compare(i, 2, "''") == 0;
+    if (doubled || (quote == '"' && text[i] == '\\')) {
+      ++i;
+    } else if (text[i] == quote) {
+      return true;
+    }
+  }
+  return false;
+}
+
 class IgnoreEvents : public YAML::EventHandler {
  public:
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { document_start = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
   void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
@@ -118,26 +189,32 @@ class IgnoreEvents : public YAML::EventHandler {
   void OnSequenceEnd() override {}
   void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
   void OnMapEnd() override {}
+
+  YAML::Mark document_start;  // of the last document
 };
 
-// Not by YAML::LoadAll, which goes on for ever at a bracket that closes nothing.
-absl::Status CheckOneDocument(const std::string& text, const std::shared_ptr<const std::string>& file) {
+// Where a second document begins. Not by YAML::LoadAll, which goes on for ever at a bracket that closes nothing.
+std::optional<YAML::Mark> SecondDocument(const std::string& text) {
   std::istringstream stream(text);
   YAML::Parser parser(stream);
   IgnoreEvents ignore;
-  if (parser.HandleNextDocument(ignore) && parser.HandleNextDocument(ignore)) {
-    return YamlError({file}, "has more than one document, or something behind its end");
-  }
-  return absl::OkStatus();
+  if (!parser.HandleNextDocument(ignore) || !parser.HandleNextDocument(ignore)) return std::nullopt;
+  return ignore.document_start;
 }
 
 class Converter {
  public:
-  Converter(std::shared_ptr<const std::string> file, const YamlLimits& limits)
-      : file_(std::move(file)), limits_(limits) {}
+  // Values of `text` have the lines and columns where they stand, or, without `with_lines`, all the place `whole`.
+  Converter(const std::string& text, const YamlPlace& whole, bool with_lines, const YamlLimits& limits)
+      : text_(text), whole_(whole), with_lines_(with_lines), limits_(limits) {}
+
+  YamlPlace PlaceOf(const YAML::Mark& mark, const YamlPlace& fallback) const {
+    if (!with_lines_) return whole_;
+    return mark.is_null() ? fallback : YamlPlace{whole_.file, mark.line + 1, mark.column + 1};
+  }
 
   absl::StatusOr<YamlValue> Convert(const YAML::Node& node, const YamlPlace& fallback, int depth) {
-    const YamlPlace place = PlaceOf(node, fallback);
+    const YamlPlace place = PlaceOf(node.Mark(), fallback);
     if (depth > limits_.max_depth) {
       return YamlError(place, absl::StrCat("nested more than ", limits_.max_depth, " deep"));
     }
@@ -171,12 +248,6 @@ class Converter {
   }
 
  private:
-  YamlPlace PlaceOf(const YAML::Node& node, const YamlPlace& fallback) const {
-    const YAML::Mark mark = node.Mark();
-    if (mark.is_null()) return fallback;
-    return {file_, mark.line + 1, mark.column + 1};
-  }
-
   static absl::Status CheckTag(const YAML::Node& node, std::string_view allowed, const YamlPlace& place) {
     const std::string& tag = node.Tag();
     if (tag.empty() || tag == "?" || tag == "!" || tag == allowed) return absl::OkStatus();
@@ -188,7 +259,7 @@ class Converter {
     std::vector<YamlValue> merged;  // what << names, the later ones weaker
     std::set<std::string> seen;
     for (const auto& pair : node) {
-      const YamlPlace place = PlaceOf(pair.first, value->place);
+      const YamlPlace place = PlaceOf(pair.first.Mark(), value->place);
       if (!pair.first.IsScalar()) return YamlError(place, "a key must be a word or a number");
       const std::string& key = pair.first.Scalar();
       if (!seen.insert(key).second) return YamlError(place, absl::StrCat("key \"", key, "\" stands here twice"));
@@ -224,6 +295,11 @@ class Converter {
     constexpr char kYaml[] = "tag:yaml.org,2002:";
     value->kind = Kind::kText;
     value->text = text;
+    const auto begin = static_cast<size_t>(node.Mark().pos);
+    if (tag == "!" && begin < text_.size() && (text_[begin] == '"' || text_[begin] == '\'') &&
+        !QuoteIsClosed(text_, begin)) {
+      return YamlError(value->place, "the closing quote is missing");
+    }
     if (tag == "!" || tag == absl::StrCat(kYaml, "str")) return absl::OkStatus();  // quoted
     if (tag == absl::StrCat(kYaml, "null")) {
       *value = YamlValue{};
@@ -265,10 +341,30 @@ class Converter {
     return YamlError(value.place, absl::StrCat("\"", value.text, "\" has the tag ", tag, ", which it cannot be"));
   }
 
-  std::shared_ptr<const std::string> file_;
-  YamlLimits limits_;
+  const std::string& text_;
+  const YamlPlace whole_;
+  const bool with_lines_;
+  const YamlLimits limits_;
   int64_t nodes_ = 0;
 };
+
+absl::StatusOr<YamlValue> Parse(std::string_view bytes, const YamlPlace& whole, bool with_lines,
+                                const YamlLimits& limits) {
+  if (bytes.size() > static_cast<size_t>(limits.max_bytes)) {
+    return YamlError(whole, absl::StrCat("has ", bytes.size(), " bytes, more than ", limits.max_bytes));
+  }
+  // A byte order mark would not count in yaml-cpp's positions.
+  const std::string text(absl::StripPrefix(absl::string_view(bytes.data(), bytes.size()), "\xef\xbb\xbf"));
+  Converter converter(text, whole, with_lines, limits);
+  try {
+    if (const std::optional<YAML::Mark> second = SecondDocument(text)) {
+      return YamlError(converter.PlaceOf(*second, whole), "more than one document, or something behind the end of one");
+    }
+    return converter.Convert(YAML::Load(text), {whole.file, 1, 1}, 0);
+  } catch (const YAML::Exception& error) {
+    return YamlError(converter.PlaceOf(error.mark, whole), SyntaxMessage(error.msg));
+  }
+}
 
 }  // namespace
 
@@ -306,17 +402,11 @@ void YamlValue::Remove(std::string_view key) {
 }
 
 absl::StatusOr<YamlValue> ParseYaml(std::string_view bytes, const std::string& name, const YamlLimits& limits) {
-  const auto file = std::make_shared<const std::string>(name);
-  if (bytes.size() > static_cast<size_t>(limits.max_bytes)) {
-    return YamlError({file}, absl::StrCat("has ", bytes.size(), " bytes, more than ", limits.max_bytes));
-  }
-  try {
-    const std::string text(bytes);
-    RETURN_IF_ERROR(CheckOneDocument(text, file));
-    return Converter(file, limits).Convert(YAML::Load(text), {file, 1, 1}, 0);
-  } catch (const YAML::Exception& error) {
-    return YamlError({file, error.mark.line + 1, error.mark.column + 1}, error.msg);
-  }
+  return Parse(bytes, {std::make_shared<const std::string>(name)}, true, limits);
+}
+
+absl::StatusOr<YamlValue> ParseYamlAt(std::string_view text, const YamlPlace& place, const YamlLimits& limits) {
+  return Parse(text, place, false, limits);
 }
 
 std::string PythonText(const YamlValue& value) {

@@ -57,9 +57,12 @@ absl::Status YamlError(const YamlPlace& place, std::string_view message);
 
 // The one document of `bytes`; a null where there is none. `name` stands for the file in messages.
 // Plain scalars are what OmegaConf takes them for: 1e-7 is a number, yes and on are true, 1_000 is 1000, 0o17 is text.
-// Errors: ConfigErrors with place: no YAML, more than one document, a key twice, a key that is no scalar, a tag that is
-// none of YAML's own, a number that 64 bits do not hold, anything over `limits`.
+// Errors: ConfigErrors with place: no YAML, a quote that is not closed, more than one document, a key twice, a key that
+// is no scalar, a tag that is none of YAML's own, a number that 64 bits do not hold, anything over `limits`.
 absl::StatusOr<YamlValue> ParseYaml(std::string_view bytes, const std::string& name, const YamlLimits& limits = {});
+
+// The same for a text that stands at `place` as a whole, as a flag's value does: everything in it has that place.
+absl::StatusOr<YamlValue> ParseYamlAt(std::string_view text, const YamlPlace& place, const YamlLimits& limits = {});
 
 // As Python's str() writes a scalar: True, None, 1e-07. `value` is neither map nor list.
 std::string PythonText(const YamlValue& value);
