@@ -19,12 +19,12 @@ def new_folder(name):
     return folder
 
 
-def data_set(name, clips=CLIPS):
+def data_set(name, clips=CLIPS, frames=FRAMES):
     """A folder with every kind of file for these clips; made once, then copied."""
-    template = os.path.join(os.environ["TEST_TMPDIR"], "template-%d" % len(clips))
+    template = os.path.join(os.environ["TEST_TMPDIR"], "template-%d-%d" % (len(clips), frames))
     if not os.path.exists(template):
         maker = os.path.join(RUNFILES, "data_process/inspection/make_test_data")
-        subprocess.run([maker, template, str(FRAMES)] + clips, check=True)
+        subprocess.run([maker, template, str(frames)] + clips, check=True)
     folder = os.path.join(os.environ["TEST_TMPDIR"], name)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(template, folder)

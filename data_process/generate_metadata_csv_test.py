@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import unittest
 
 import data_tools_testing as testing
@@ -33,6 +34,8 @@ def expected_csv(root, allowed=None, held_out=(), limit=0, instance_buffer=False
             text = values.get("weather", list(values.values())[0] if values else "")
             prompt = PREFIX + text
             prompt.encode()
+            if "\0" in prompt:
+                continue
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             continue
         row = [name, prompt, f"../semantic_buffer_video_480p_front/{stem}.mp4",
@@ -104,7 +107,7 @@ class GenerateMetadataCsvTest(unittest.TestCase):
     def test_random_names_and_captions(self):
         generator = random.Random(5)
         names = "a b.c,d\"e'=+-@;\tü漢😀\u2028\n\r\\|&$(){}[]<>#%0"
-        texts = names + "/:\x00\x1f\u200b"
+        texts = names + "/:\x1f\u200b"
         captions = rows_seen = 0
         for _ in range(30):
             root = testing.new_folder("random")
@@ -117,6 +120,8 @@ class GenerateMetadataCsvTest(unittest.TestCase):
                 ending = generator.choice([".mp4", ".MP4", ".WebM", ".avi", ".txt", ".mp4.bak", ".tar"])
                 write(os.path.join(root, "video_480p_front", stem + ending), b"")
                 text = "".join(generator.choice(texts) for _ in range(generator.randint(0, 40)))
+                if generator.random() < 0.05:
+                    text += "\0"
                 value = generator.choice([{"weather": text}, {"other": text, "a": "b"}, {"b": text, "weather": "c"}, {},
                                           {"z": text, "a": 1}, {"weather": None}, [text], text, {"weather": [text]}])
                 if generator.random() < 0.9:
@@ -136,6 +141,7 @@ class GenerateMetadataCsvTest(unittest.TestCase):
             "list": b'["a"]', "text": b'"rain"', "latin1": b'{"weather": "\xe9t\xe9"}', "nul": b'{"weather": "a\x00b"}',
             "surrogate": b'{"weather": "\\ud800"}', "value_number": b'{"weather": 3}', "deep": b"[" * 100000,
             "trailing": b'{"weather": "a"} x', "comment": b'{"weather": "a" /* b */}', "wrong_key": b'{weather: "a"}',
+            "escaped_nul": b'{"weather": "Rain\\u0000 and fog"}',
             "deep_value": b'{"weather": ' + b'{"a":' * 1000 + b"1" + b"}" * 1001,
         }
         for name, text in hostile.items():
@@ -147,16 +153,18 @@ class GenerateMetadataCsvTest(unittest.TestCase):
         result = metadata("--data_root", root, "--no_strict", "--report", report)
         rows = self.check_csv(root, result)
         self.assertEqual([row[0] for row in rows[1:]], ["clip.mp4"])
-        self.assertIn("left out: 17 with a damaged caption", result.out)
+        self.assertIn("left out: 18 with a damaged caption", result.out)
         left_out = json.loads(content(report))["left_out"]
         self.assertEqual({entry["video"] for entry in left_out}, {name + ".mp4" for name in [*hostile, "folder"]})
         for entry in left_out:
             self.assertEqual(entry["reason"], "with a damaged caption")
             self.assertIn(entry["video"][:-4] + ".json", entry["details"][0])
         # A damaged caption is a damaged file.
-        result = metadata("--data_root", root)
+        result = metadata("--data_root", root, "--report", report)
         self.assertEqual(result.code, 3)
-        self.assertIn("17 of 18 clips have files that are missing or damaged", result.err)
+        self.assertIn("18 of 19 clips have files that are missing, damaged or too short", result.err)
+        [nul] = [entry for entry in json.loads(content(report))["left_out"] if entry["video"] == "escaped_nul.mp4"]
+        self.assertRegex(nul["details"][0], r"escaped_nul\.json: .*'weather' holds a NUL character")
         # Too large to be a caption, and a repeated key, which Python would let pass.
         for text in (b'{"weather": "' + b"a" * (2 << 20) + b'"}', b'{"weather": "a", "weather": "b"}'):
             write(os.path.join(root, "caption", "clip.json"), text)
@@ -239,7 +247,7 @@ class GenerateMetadataCsvTest(unittest.TestCase):
                 report = os.path.join(root, "report.json")
                 result = metadata("--data_root", root, "--report", report)
                 self.assertEqual(result.code, 3, result.said)
-                self.assertIn("1 of 6 clips have files that are missing or damaged", result.err)
+                self.assertIn("1 of 6 clips have files that are missing, damaged or too short", result.err)
                 self.assertIn(clips[1] + ".mp4", result.err)
                 self.assertIn(path, result.err)
                 self.assertIn("was not written", result.err)
@@ -251,7 +259,7 @@ class GenerateMetadataCsvTest(unittest.TestCase):
                 self.check_csv(root, metadata("--data_root", root, "--no_strict"))
                 result = metadata("--data_root", root, "--leave_out_bad")
                 self.check_csv(root, result, held_out=[clips[1]])
-                self.assertIn("left out: 1 with missing or damaged files", result.out)
+                self.assertIn("left out: 1 with files that are missing, damaged or too short", result.out)
                 # Held out: nobody looks at it.
                 held_out = write_json(os.path.join(root, "out.json"), [clips[1]])
                 self.check_csv(root, metadata("--data_root", root, "--holdout", held_out), held_out=[clips[1]])
@@ -276,6 +284,94 @@ class GenerateMetadataCsvTest(unittest.TestCase):
         os.remove(os.path.join(root, "instance_buffer_480p_front", clips[0] + ".tar"))
         self.check_csv(root, metadata("--data_root", root))
         self.assertEqual(metadata("--data_root", root, "--instance_buffer").code, 3)
+
+    def test_all_faults_in_one_run_and_advice_that_works(self):
+        clips = testing.CLIPS
+        root = testing.data_set("advice")
+        write(os.path.join(root, "caption", clips[0] + ".json"), b"damaged")
+        # Damaged captions only: no file is at fault, so going without their trial helps nobody.
+        result = metadata("--data_root", root)
+        self.assertEqual(result.code, 3)
+        self.assertIn("Mend these clips, or leave them out with --leave_out_bad", result.err)
+        self.assertNotIn("--no_strict", result.err)
+        self.check_csv(root, metadata("--data_root", root, "--leave_out_bad"))
+        os.remove(os.path.join(root, "video_480p_front", "metadata.csv"))
+        # The files of a clip with a damaged caption are tried, too.
+        os.remove(os.path.join(root, "pose", clips[0] + ".tar"))
+        os.truncate(os.path.join(root, "intrinsic", clips[0] + ".tar"), 700)
+        os.remove(os.path.join(root, "pose", clips[1] + ".tar"))
+        report = os.path.join(root, "report.json")
+        result = metadata("--data_root", root, "--report", report)
+        self.assertEqual(result.code, 3)
+        self.assertIn("2 of 6 clips have files", result.err)
+        self.assertIn("or leave them out with --leave_out_bad, or do without the trial of files with --no_strict "
+                      "(a damaged caption costs the row there, too)", result.err)
+        first, second = json.loads(content(report))["left_out"]
+        self.assertEqual((first["reason"], len(first["details"])), ("with a damaged caption", 3))
+        for path in ("caption/%s.json", "pose/%s.tar", "intrinsic/%s.tar"):
+            self.assertIn(path % clips[0], result.err)
+            self.assertTrue(any(path % clips[0] in detail for detail in first["details"]), path)
+        self.assertEqual(len(second["details"]), 1)
+        self.check_csv(root, metadata("--data_root", root, "--no_strict"), held_out=[clips[0]])
+        # No clip is sound: none would be left. A clip beyond the limit is not looked at.
+        for clip in clips[1:]:
+            os.remove(os.path.join(root, "intrinsic", clip + ".tar"))
+        result = metadata("--data_root", root)
+        self.assertIn("6 of 6 clips have files", result.err)
+        self.assertNotIn("--leave_out_bad", result.err)
+        self.assertIn("--no_strict", result.err)
+        result = metadata("--data_root", root, "--leave_out_bad")
+        self.assertEqual(result.code, 3)
+        self.assertIn("none of the 6 videos", result.err)
+        self.assertIn(f"\n  {clips[5]}.mp4: camera_intrinsic: ", result.err)
+        self.assertIn("2 of 2 clips have files", metadata("--data_root", root, "--limit", "1").err)
+
+    def test_files_of_a_clip_that_disagree_in_length(self):
+        clip = "clip"
+        short = testing.data_set("short", [clip], frames=3)
+        buffers = {
+            "semantic_buffer_video": ("semantic_buffer_video_480p_front/clip.mp4", ""),
+            "depth_buffer_tar": ("voxel_depth_100_480p_front/clip.tar", " as NNNNNN.voxel_depth_100.front.png"),
+            "camera_pose": ("pose/clip.tar", " as NNNNNN.pose.front.npy"),
+            "instance_buffer_tar": ("instance_buffer_480p_front/clip.tar", " as NNNNNN.instance_buffer.front.png"),
+        }
+        for column, (path, members) in buffers.items():
+            root = testing.data_set("lengths", [clip])
+            shutil.copy(os.path.join(short, path), os.path.join(root, path))
+            result = metadata("--data_root", root, "--instance_buffer")
+            self.assertEqual(result.code, 3, column)
+            self.assertIn(f"\n  clip.mp4: {column}: {os.path.join(root, path)}: it has 3 of the video's 5 frames{members}, "
+                          "without 3..4\n", result.err)
+            self.assertEqual(result.err.count("\n  clip.mp4: "), 1)
+            self.check_csv(root, metadata("--data_root", root, "--instance_buffer", "--no_strict"), instance_buffer=True)
+            # What is longer than the video has all frames that are read.
+            root = testing.data_set("longer", [clip], frames=3)
+            five = testing.data_set("five", [clip])
+            shutil.copy(os.path.join(five, path), os.path.join(root, path))
+            result = metadata("--data_root", root, "--instance_buffer")
+            self.check_csv(root, result, instance_buffer=True)
+            self.assertIn("warning: 1 clip with buffers or poses of more frames than the video, of which the last are "
+                          f"not read: clip.mp4 (3 frames, {column} has 5)", result.out)
+        # A column that is not asked for is not compared.
+        root = testing.data_set("lengths", [clip])
+        path = buffers["instance_buffer_tar"][0]
+        shutil.copy(os.path.join(short, path), os.path.join(root, path))
+        self.check_csv(root, metadata("--data_root", root))
+        # A gap, members of other names, and two files at once.
+        def keep(path, wanted):
+            with tarfile.open(path) as tar:
+                members = [(member, tar.extractfile(member).read()) for member in tar if wanted(member.name)]
+            with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+                for member, data in members:
+                    tar.addfile(member, io.BytesIO(data))
+        root = testing.data_set("gaps", [clip])
+        keep(os.path.join(root, "pose/clip.tar"), lambda name: ".000000." not in name and ".000003." not in name)
+        os.rename(os.path.join(root, "intrinsic/clip.tar"), os.path.join(root, "voxel_depth_100_480p_front/clip.tar"))
+        result = metadata("--data_root", root)
+        self.assertEqual(result.code, 3)
+        self.assertIn("pose/clip.tar: it has 3 of the video's 5 frames as NNNNNN.pose.front.npy, without 0, 3\n", result.err)
+        self.assertIn("voxel_depth_100_480p_front/clip.tar: it has 0 of the video's 5 frames as "
+                      "NNNNNN.voxel_depth_100.front.png, without 0..4\n", result.err)
 
     @staticmethod
     def damage_last_member(path):
@@ -345,6 +441,8 @@ class GenerateMetadataCsvTest(unittest.TestCase):
         # Flags go before the file, and their lists replace its.
         self.check_csv(root, metadata("metadata.textproto", "--holdout", "other.json", "--limit", "0", cwd=here),
                        held_out=[clips[1]], instance_buffer=True)
+        self.check_csv(root, metadata("--holdout", "other.json", "metadata.textproto", "--instance_buffer=false", cwd=here),
+                       held_out=[clips[1]], limit=4)
         with open(os.path.join(here, "over.textproto"), "w") as file:
             file.write('include: "metadata.textproto"\nreset: "holdout"\ninstance_buffer: false\n')
         self.check_csv(root, metadata("over.textproto", cwd=here), limit=4)
@@ -366,11 +464,40 @@ class GenerateMetadataCsvTest(unittest.TestCase):
             result = metadata("--data_root", root, *arguments)
             self.assertEqual(result.code, 2, (arguments, result.said))
             self.assertEqual(result.out, "")
+        # What people mistype, in words that say what to type.
+        for arguments, words in (
+                (["--strict", "--no_strict"], "--strict, --no_strict: yes and no are both asked for"),
+                (["--no_strict", "--strict"], "--strict, --no_strict: yes and no are both asked for"),
+                (["--dry_run", "--dry_run=false"], "--dry_run: yes and no are both asked for"),
+                (["--dry_run=maybe"], "--dry_run: 'maybe' is neither true nor false"),
+                (["--data_root", "other"], "--data_root: '" + root + "' and 'other' are both asked for"),
+                (["--video_subdir", "a", "--input_attribute", "b"], "--input_attribute, --video_subdir: 'a' and 'b' are"),
+                (["--data-root", root], "there is no flag --data-root; did you mean --data_root?"),
+                (["--holdouts=a"], "there is no flag --holdouts=a; did you mean --holdout?"),
+                (["-i", "a"], "there is no flag -i\n"),
+                (["--report"], "--report: its value is missing"),
+                (["--report="], "--report: its value is missing"),
+                (["--report", ""], "--report: the value is empty"),
+                (["--holdout", "--limit", "3"], "--holdout: its value is missing; --limit follows"),
+                (["--limit", "1.5"], "--limit: '1.5' is not a whole number of at least 0 (rows)"),
+                (["--threads", "1025"], "--threads: '1025' is not a whole number from 0 to 1024"),
+                # Lists take one value a flag, and the CONFIG may come after them.
+                (["--holdout", "a", "b", "c.textproto"], "'c.textproto' belongs to no flag, and 'b' is the CONFIG already"),
+                (["--holdout", "a.json", "b.json"], "'b.json' was taken for CONFIG. A flag takes one value"),
+                (["--strict", "false"], "'false' was taken for CONFIG"),
+                ([""], "CONFIG: the name is empty")):
+            result = metadata("--data_root", root, *arguments)
+            self.assertEqual((result.code, result.out), (2, ""), (arguments, result.said))
+            self.assertIn(words, result.err)
+        # Saying the same thing twice harms nobody, and a flag can overrule a yes of the textproto.
+        for arguments in (["--strict", "--strict"], ["--data_root", root], ["--no_strict=false"], ["--leave_out_bad=false"]):
+            self.assertEqual(metadata("--data_root", root, "--dry_run", *arguments).code, 0, arguments)
         result = metadata("--help")
         self.assertEqual((result.code, result.err), (0, ""))
         # An output name of one's own.
         self.assertEqual(metadata("--data_root", root, "--output_attribute", "mine.csv").code, 0)
         self.assertEqual(content(os.path.join(root, "video_480p_front", "mine.csv")), expected_csv(root)[0])
+        self.assertEqual(metadata("--data_root", root, "--output_attribute", "config", "--dry_run").code, 0)
         # A CSV or report that cannot be written.
         os.makedirs(os.path.join(root, "video_480p_front", "metadata.csv"))
         self.assertEqual(metadata("--data_root", root).code, 2)

@@ -37,6 +37,8 @@ class VideoReader {
   virtual int64_t height() const = 0;
   // As the container says; 0 if it does not.
   virtual double frames_per_second() const = 0;
+  // Frames by the index of an mp4 or mov without fragments, which names each; empty in other containers.
+  virtual std::optional<int64_t> indexed_frames() const = 0;
 };
 
 // How many frames decode without an error, at least 1.

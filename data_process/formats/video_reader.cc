@@ -63,6 +63,17 @@ class FfmpegReader : public VideoReader {
 
   int64_t width() const override { return parameters_->width; }
   int64_t height() const override { return parameters_->height; }
+  std::optional<int64_t> indexed_frames() const override {
+    AVStream* const video = container_->streams[stream_];
+    // A movie in fragments has none in its header.
+    if (!IsMov() || video->nb_frames == 0) return std::nullopt;
+    int64_t frames = 0;
+    for (int i = 0; i < avformat_index_get_entries_count(video); ++i) {
+      // What an edit list hides is decoded, but not shown.
+      if ((avformat_index_get_entry(video, i)->flags & AVINDEX_DISCARD_FRAME) == 0) ++frames;
+    }
+    return frames;
+  }
   double frames_per_second() const override {
     const AVRational rate = container_->streams[stream_]->avg_frame_rate;
     return rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0;

@@ -47,7 +47,12 @@ absl::StatusOr<std::string> ParseCaption(std::string_view json, std::string_view
     return DataError(
         absl::StrCat(name, ": the caption under ", Quoted(key), " is no text but of type ", value.type_name()));
   }
-  return value.get<std::string>();
+  std::string caption = value.get<std::string>();
+  if (caption.find('\0') != std::string::npos) {
+    return DataError(absl::StrCat(name, ": the caption under ", Quoted(key),
+                                  " holds a NUL character (\\u0000), at which readers of CSV files stop"));
+  }
+  return caption;
 }
 
 }  // namespace cubist

@@ -14,7 +14,7 @@ inline constexpr std::string_view kPromptPrefix = "This video is capture by a ca
 
 // The caption in a JSON object: the value of "weather", else of the first key in the file; empty for an empty object.
 // `what` names the file in messages. Errors: DataError: not JSON in UTF-8 (ParseJson, at most 1 MiB), no object, a
-// value that is no text.
+// value that is no text or holds a NUL character.
 absl::StatusOr<std::string> ParseCaption(std::string_view json, std::string_view what);
 
 }  // namespace cubist

@@ -1,16 +1,12 @@
-// metadata.csv: which video is trained with which prompt and which guidance buffers.
+// metadata.csv: which video is trained with which prompt and which guidance buffers (metadata_table.h).
 //
 // 1. Videos: files of the video folder with the endings mp4 avi mov wmv mkv flv webm, in upper or lower case, by code
 //    point. A clip's id is the name without the ending.
-// 2. A clip gets a row unless it is missing from the allowed list, held out, without a caption, with a caption that
-//    is damaged or no text, or beyond the limit.
-// 3. With `strict`, every file that the rows name is opened and tried, on several threads: of videos the first frame,
-//    of tars the index and the first and last member. Bad ones are an error, or with leave_out_bad lose their row.
+// 2. A clip gets a row unless it is missing from the allowed list, held out, beyond the limit, without a caption, or
+//    with a caption that is damaged or no text.
+// 3. With `strict`, every file that the rows name is opened, tried and compared in length (row_check.h), on several
+//    threads, those of clips with a damaged caption too. Bad clips are an error, or with leave_out_bad lose their row.
 // 4. The table is written beside the videos under a temporary name, synced and renamed.
-//
-// Bytes: as the reference's, which are those of Python's csv module: a header row, comma, CRLF, quotes where needed.
-// Columns, relative to the video folder: video, prompt (a fixed sentence and the caption), semantic_buffer_video,
-// depth_buffer_tar, camera_intrinsic, camera_pose, and with `instance_buffer` instance_buffer_tar.
 #ifndef CUBIST_DATA_PROCESS_METADATA_METADATA_H_
 #define CUBIST_DATA_PROCESS_METADATA_METADATA_H_
 
@@ -23,37 +19,10 @@
 #include "absl/status/statusor.h"
 #include "base/file_ops.h"
 #include "configs/proto/metadata.pb.h"
+#include "data_process/metadata/clip_selection.h"
+#include "data_process/metadata/metadata_table.h"
 
 namespace cubist {
-
-struct MetadataRow {
-  std::string clip;
-  std::vector<std::string> fields;  // as MetadataColumns()
-};
-
-const std::vector<std::string>& MetadataColumns(bool instance_buffer);
-
-// The CSV, header included.
-std::string FormatMetadata(const std::vector<MetadataRow>& rows, bool instance_buffer);
-
-enum class LeftOut {
-  kNotAllowed,  // not in the allowed list
-  kHeldOut,
-  kBadName,  // not UTF-8, which the CSV has to be
-  kNoCaption,
-  kBadCaption,
-  kBadFiles,
-  kBeyondLimit,
-};
-
-// "no caption", ...
-std::string Describe(LeftOut reason);
-
-struct LeftOutVideo {
-  std::string video;  // file name
-  LeftOut reason;
-  std::vector<std::string> details;  // of damage: what, and where
-};
 
 struct MetadataReport {
   std::string csv;           // path
@@ -70,8 +39,8 @@ struct MetadataReport {
 // error. `progress` is called by this thread with the rows whose files were tried; `stop` before each; either may be
 // empty.
 // Errors: ConfigError for options that do not fit together; DataError for a missing folder or an unusable list, when no
-// row is left, and with `strict` unless leave_out_bad for bad files: all of them are named, and no CSV is touched;
-// StorageError when it cannot be written; PreemptedError when `stop` said so.
+// row is left, and with `strict` unless leave_out_bad for bad captions and files: all that is wrong with all clips is
+// named, and no CSV is touched; StorageError when it cannot be written; PreemptedError when `stop` said so.
 absl::Status MakeMetadata(FileOps& ops, const Metadata& options,
                           const std::function<void(int64_t done, int64_t total)>& progress,
                           const std::function<bool()>& stop, MetadataReport* report);

@@ -1,14 +1,18 @@
 #include "data_process/metadata/metadata_flags.h"
 
 #include <CLI/CLI.hpp>
-#include <limits>
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/command_line.h"
 #include "base/status.h"
+#include "configs/field_path.h"
 #include "configs/message_loader.h"
 #include "configs/proto/field_options.pb.h"
 
@@ -51,82 +55,163 @@ std::string Help(const FieldDescriptor* field) {
   return Wrapped(help);
 }
 
-// Each flag sets the field of its meaning in `given`, which then holds what was typed and nothing else.
-void DefineFlags(CLI::App* app, std::string* config, Metadata* given) {
-  const auto field = [](const char* name) { return Metadata::descriptor()->FindFieldByName(name); };
-  const auto set = [given](const FieldDescriptor* f, const std::string& value) {
-    if (f->is_repeated()) return given->GetReflection()->AddString(given, f, value);
-    given->GetReflection()->SetString(given, f, value);
-  };
-  // An empty value is an unset variable of a script, not a wish for the default.
-  const CLI::Validator not_empty(
-      [](std::string& text) { return std::string(text.empty() ? "the value is empty" : ""); }, "");
-  const auto text = [=](const char* flags, const char* name, const char* type) {
-    const FieldDescriptor* f = field(name);
-    const auto take = [=](const std::vector<std::string>& values) {
-      for (const std::string& value : values) set(f, value);
-    };
-    app->add_option_function<std::vector<std::string>>(flags, take, Help(f))
-        ->type_name(type)
-        ->check(not_empty)
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(f->is_repeated() ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
-  };
-  const auto yes_or_no = [=](const char* flags, const char* name) {
-    const FieldDescriptor* f = field(name);
-    app->add_flag_function(
-        flags, [=](int64_t count) { given->GetReflection()->SetBool(given, f, count > 0); }, Help(f));
-  };
-  const auto number = [=](const char* flags, const char* name) {
-    const FieldDescriptor* f = field(name);
-    app->add_option_function<int>(
-           flags, [=](int value) { given->GetReflection()->SetInt32(given, f, value); }, Help(f))
-        ->type_name("N")
-        ->check(CLI::Range(0, f->options().HasExtension(max) ? static_cast<int>(f->options().GetExtension(max))
-                                                             : std::numeric_limits<int>::max())
-                    .description(""));
-  };
+// A flag sets the field of its meaning.
+struct Flag {
+  const char *names, *field;
+  const char* type;  // of its value, for people; empty: it has none
+};
+
+constexpr Flag kFlags[] = {
+    {"--data_root", "data_root", "DIR"},
+    {"--input_attribute,--video_subdir", "input_attribute", "NAME"},
+    {"--output_attribute", "output_attribute", "NAME"},
+    {"--caption_subdir", "caption_attribute", "NAME"},
+    {"--allowed_clips_json", "allowed_clips_json", "FILE"},
+    {"--assets_root", "assets_root", "DIR"},
+    {"--all_clips", "all_clips", ""},
+    {"--holdout", "holdout", "FILE"},
+    {"--limit", "limit", "N"},
+    {"--strict,!--no_strict", "strict", ""},
+    {"--leave_out_bad", "leave_out_bad", ""},
+    {"--instance_buffer", "instance_buffer", ""},
+    {"--report", "report", "FILE"},
+    {"--dry_run", "dry_run", ""},
+    {"--threads", "threads", "N"},
+};
+
+constexpr char kOneValue[] =
+    "A flag takes one value; for several lists write the flag several times: --holdout A --holdout B";
+
+const FieldDescriptor* FieldOf(const Flag& flag) { return Metadata::descriptor()->FindFieldByName(flag.field); }
+
+// The options of the flags, in the same order. What was typed for one is its results().
+std::vector<const CLI::Option*> DefineFlags(CLI::App* app, std::string* config) {
   app->add_option("config", *config, "Textproto of options (configs/proto/metadata.proto); flags overrule it")
-      ->type_name("CONFIG")
-      ->check(not_empty);
-  text("--data_root", "data_root", "DIR");
-  text("--input_attribute,--video_subdir", "input_attribute", "NAME");
-  text("--output_attribute", "output_attribute", "NAME");
-  text("--caption_subdir", "caption_attribute", "NAME");
-  text("--allowed_clips_json", "allowed_clips_json", "FILE");
-  text("--assets_root", "assets_root", "DIR");
-  yes_or_no("--all_clips", "all_clips");
-  text("--holdout", "holdout", "FILE");
-  number("--limit", "limit");
-  yes_or_no("--strict,!--no_strict", "strict");
-  yes_or_no("--leave_out_bad", "leave_out_bad");
-  yes_or_no("--instance_buffer", "instance_buffer");
-  text("--report", "report", "FILE");
-  yes_or_no("--dry_run", "dry_run");
-  number("--threads", "threads");
+      ->type_name("CONFIG");
+  std::vector<const CLI::Option*> options;
+  for (const Flag& flag : kFlags) {
+    CLI::Option* option = nullptr;
+    if (FieldOf(flag)->type() == FieldDescriptor::TYPE_BOOL) {
+      option = app->add_flag(flag.names);
+    } else {
+      option = app->add_option(flag.names)->type_name(flag.type)->expected(1)->allow_extra_args(false);
+    }
+    options.push_back(option->description(Help(FieldOf(flag)))->multi_option_policy(CLI::MultiOptionPolicy::TakeAll));
+  }
+  return options;
+}
+
+// "--input_attribute, --video_subdir".
+std::string NamesOf(const CLI::Option& option) { return "--" + absl::StrJoin(option.get_lnames(), ", --"); }
+
+// Refuses what belongs to no flag.
+absl::Status CheckRemaining(const CLI::App& app, const std::string& config) {
+  std::vector<std::string> known, surplus;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  for (const std::string& word : app.remaining()) {
+    if (word == "--") continue;
+    if (!absl::StartsWith(word, "-")) {
+      surplus.push_back(word);
+      continue;
+    }
+    const std::string nearest = NearestWord(word.substr(0, word.find('=')), known);
+    return ConfigError(
+        absl::StrCat("there is no flag ", word, nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
+  }
+  if (surplus.empty()) return absl::OkStatus();
+  return ConfigError(absl::StrCat("'", absl::StrJoin(surplus, "', '"), "' belongs to no flag, and '", config,
+                                  "' is the CONFIG already. ", kOneValue));
+}
+
+// Sets a field to what was typed for it.
+absl::Status SetField(const CLI::App& app, const CLI::Option& option, const FieldDescriptor* field, Metadata* given) {
+  const google::protobuf::Reflection& reflection = *given->GetReflection();
+  const std::string names = NamesOf(option);
+  const auto refuse = [&names](const auto&... text) { return ConfigError(absl::StrCat(names, ": ", text...)); };
+  const std::vector<std::string> values = option.results();
+  for (const std::string& value : values) {
+    // An empty value is an unset variable of a script, not a wish for the default.
+    if (value.empty()) return refuse("the value is empty");
+    if (absl::StartsWith(value, "-") && app.get_option_no_throw(value) != nullptr)
+      return refuse("its value is missing; ", value, " follows");
+    if (!field->is_repeated() && value != values[0]) {
+      const bool is_flag = field->type() == FieldDescriptor::TYPE_BOOL;
+      return refuse(is_flag ? "yes and no are" : absl::StrCat("'", values[0], "' and '", value, "' are"),
+                    " both asked for; give one of them");
+    }
+    bool yes = false;
+    int32_t number = 0;
+    switch (field->cpp_type()) {
+      case FieldDescriptor::CPPTYPE_BOOL:
+        if (!absl::SimpleAtob(value, &yes)) return refuse("'", value, "' is neither true nor false");
+        reflection.SetBool(given, field, yes);
+        break;
+      case FieldDescriptor::CPPTYPE_INT32:
+        if (!absl::SimpleAtoi(value, &number) || number < field->options().GetExtension(min) ||
+            (field->options().HasExtension(max) && number > field->options().GetExtension(max))) {
+          return refuse("'", value, "' is not ", AllowedElement(field));
+        }
+        reflection.SetInt32(given, field, number);
+        break;
+      default:
+        if (field->is_repeated()) {
+          reflection.AddString(given, field, value);
+        } else {
+          reflection.SetString(given, field, value);
+        }
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The command line into `config` and `given`, which then holds what was typed and nothing else.
+absl::Status ParseCommandLine(int argc, const char* const* argv, CLI::App* app, std::string* config, Metadata* given) {
+  const std::vector<const CLI::Option*> options = DefineFlags(app, config);
+  app->allow_extras();
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::ArgumentMismatch& error) {
+    // The only one that these flags leave: "--data_root: 1 required DIR missing".
+    const std::string text = error.what();
+    return ConfigError(text.substr(0, text.find(':')) + ": its value is missing");
+  }
+  RETURN_IF_ERROR(CheckRemaining(*app, *config));
+  for (size_t i = 0; i < options.size(); ++i) {
+    RETURN_IF_ERROR(SetField(*app, *options[i], FieldOf(kFlags[i]), given));
+  }
+  if (config->empty() && app->count("config") > 0) return ConfigError("CONFIG: the name is empty");
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<MetadataFlags> ParseMetadataFlags(int argc, const char* const* argv) {
-  std::string config;
-  Metadata given;
   CLI::App app(kDescription, "generate_metadata_csv");
   app.set_help_flag("--help,-h", "Print this and exit");
   app.footer(kFooter);
   app.get_formatter()->column_width(38);
+  std::string config;
+  Metadata given;
   MetadataFlags flags;
+  absl::Status parsed;
   try {
-    DefineFlags(&app, &config, &given);
-    app.parse(argc, argv);
+    parsed = ParseCommandLine(argc, argv, &app, &config, &given);
   } catch (const CLI::CallForHelp&) {
     flags.help = app.help();
     return flags;
   } catch (const CLI::Error& error) {
-    return ConfigError(absl::StrCat(error.what(), "\nRun generate_metadata_csv --help for all flags."));
+    parsed = ConfigError(error.what());
   }
-  RETURN_IF_ERROR(LoadMessage(ResolvePath(config), &flags.options));
+  if (!parsed.ok()) {
+    return ConfigError(absl::StrCat(parsed.message(), "\nRun generate_metadata_csv --help for all flags."));
+  }
+  if (const absl::Status loaded = LoadMessage(ResolvePath(config), &flags.options); !loaded.ok()) {
+    // Most likely the second of several values.
+    if (absl::EndsWith(config, ".textproto")) return loaded;
+    return ConfigError(absl::StrCat(loaded.message(), "\n'", config, "' was taken for CONFIG. ", kOneValue));
+  }
   if (given.holdout_size() > 0) flags.options.clear_holdout();
   flags.options.MergeFrom(given);
   Metadata& options = flags.options;
