@@ -16,6 +16,7 @@ namespace cubist {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(StatusTest, ExitCodeSurvivesAnnotation) {
   const absl::Status status = Annotate(DataError("member 3: truncated"), "clip.tar");
@@ -113,7 +114,11 @@ TEST(FileOpsTest, AtomicWriteReplacesAndLeavesNothing) {
 
   const absl::Status status = WriteFileAtomically(SystemFileOps(), folder + "/missing/f", "x");
   EXPECT_EQ(ExitCodeOf(status), ExitCode::kStorage);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("missing/f"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("missing/f: cannot open"));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr(".tmp-")));
+  const absl::Status renamed = NamingFinalPath(StorageError("a/b.tmp-7: cannot rename to a/b: no"), "a/b.tmp-7", "a/b");
+  EXPECT_EQ(renamed.message(), "a/b: cannot put it in place: no");
+  EXPECT_EQ(ExitCodeOf(renamed), ExitCode::kStorage);
   ASSERT_TRUE(RemoveTree(SystemFileOps(), folder).ok());
   EXPECT_NE(::stat(folder.c_str(), &info), 0);
 }

@@ -104,16 +104,6 @@ class SystemOps : public FileOps {
   }
 };
 
-absl::Status WriteAndRename(FileOps& ops, const std::string& temporary, const std::string& path,
-                            std::string_view contents) {
-  ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, ops.Create(temporary));
-  RETURN_IF_ERROR(file->Append(contents.data(), contents.size()));
-  RETURN_IF_ERROR(file->Sync());
-  RETURN_IF_ERROR(file->Close());
-  RETURN_IF_ERROR(ops.Rename(temporary, path));
-  return ops.SyncDirectory(ParentOf(path));
-}
-
 // Where a file is renamed to that is to lie at `path`: a link stays, and its target is replaced.
 absl::StatusOr<std::string> ReplaceablePath(const std::string& path) {
   struct stat info;
@@ -151,17 +141,48 @@ absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
   return ops.MakeDirectory(path);
 }
 
-absl::Status WriteFileAtomically(FileOps& ops, const std::string& wanted, std::string_view contents) {
+absl::Status ReplaceFileAtomically(FileOps& ops, const std::string& wanted,
+                                   const std::function<absl::Status(const std::string& temporary)>& write) {
   ASSIGN_OR_RETURN(const std::string path, ReplaceablePath(wanted));
   const std::string temporary = absl::StrCat(path, ".tmp-", ::getpid());
-  const absl::Status status = WriteAndRename(ops, temporary, path, contents);
+  absl::Status status = write(temporary);
+  if (status.ok()) status = ops.Rename(temporary, path);
+  if (status.ok()) return ops.SyncDirectory(ParentOf(path));
   struct stat info;
-  if (!status.ok() && ::lstat(temporary.c_str(), &info) == 0) ops.RemoveFile(temporary).IgnoreError();
-  return NamingFinalPath(status, temporary, wanted);
+  if (::lstat(temporary.c_str(), &info) == 0) ops.RemoveFile(temporary).IgnoreError();
+  return NamingFinalPath(status, temporary, path);
+}
+
+absl::Status MakeFolderAtomically(FileOps& ops, const std::string& path,
+                                  const std::function<absl::Status(const std::string& temporary)>& fill) {
+  struct stat info;
+  if (::lstat(path.c_str(), &info) == 0)
+    return ConfigError(absl::StrCat(path, ": exists already; name another folder"));
+  const std::string parent = ParentOf(path), temporary = absl::StrCat(path, ".tmp-", ::getpid());
+  RETURN_IF_ERROR(MakeDirectories(ops, parent));
+  RETURN_IF_ERROR(ops.MakeDirectory(temporary));
+  absl::Status status = fill(temporary);
+  if (status.ok()) status = ops.SyncDirectory(temporary);
+  if (status.ok()) status = ops.Rename(temporary, path);
+  if (status.ok()) return ops.SyncDirectory(parent);
+  RemoveTree(ops, temporary).IgnoreError();
+  return NamingFinalPath(status, temporary, path);
+}
+
+absl::Status WriteFileAtomically(FileOps& ops, const std::string& path, std::string_view contents) {
+  return ReplaceFileAtomically(ops, path, [&](const std::string& temporary) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file, ops.Create(temporary));
+    RETURN_IF_ERROR(file->Append(contents.data(), contents.size()));
+    RETURN_IF_ERROR(file->Sync());
+    return file->Close();
+  });
 }
 
 absl::Status NamingFinalPath(const absl::Status& status, const std::string& temporary, const std::string& path) {
-  return WithMessage(status, absl::StrReplaceAll(status.message(), {{temporary, path}}));
+  return WithMessage(status,
+                     absl::StrReplaceAll(status.message(), {{absl::StrCat(temporary, ": cannot rename to ", path),
+                                                             absl::StrCat(path, ": cannot put it in place")},
+                                                            {temporary, path}}));
 }
 
 absl::Status RemoveTree(FileOps& ops, const std::string& path) {

@@ -4,6 +4,7 @@
 #define CUBIST_BASE_FILE_OPS_H_
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -52,9 +53,18 @@ bool IsDirectory(const std::string& path);
 absl::Status MakeDirectories(FileOps& ops, const std::string& path);
 
 // Replaces `path` by `contents` as a whole or not at all: writes "<path>.tmp-<pid>" beside it, syncs,
-// renames, syncs the folder. A failure removes the temporary file and is told of `path`. Through a link its target is replaced; a device, a
-// pipe or a folder is a StorageError.
+// renames, syncs the folder. A failure removes the temporary file and is told of `path`. Through a link its target is
+// replaced; a device, a pipe or a folder is a StorageError.
 absl::Status WriteFileAtomically(FileOps& ops, const std::string& path, std::string_view contents);
+
+// The same for a file that `write` makes and syncs, under the temporary name that it is given.
+absl::Status ReplaceFileAtomically(FileOps& ops, const std::string& path,
+                                   const std::function<absl::Status(const std::string& temporary)>& write);
+
+// The same for a folder that `fill` fills; its missing parents are made and stay. ConfigError if `path` exists. What is
+// in the folder must be synced by `fill`.
+absl::Status MakeFolderAtomically(FileOps& ops, const std::string& path,
+                                  const std::function<absl::Status(const std::string& temporary)>& fill);
 
 // What is wrong with something that has a temporary name, told of the name that a user knows: `path` wherever the
 // message says `temporary`.

@@ -56,8 +56,7 @@ absl::Status WithMessage(const absl::Status& status, std::string_view message) {
 }
 
 absl::Status Annotate(const absl::Status& status, std::string_view context) {
-  return WithMessage(status,
-                     absl::StrCat(absl::string_view(context.data(), context.size()), ": ", status.message()));
+  return WithMessage(status, absl::StrCat(absl::string_view(context.data(), context.size()), ": ", status.message()));
 }
 
 std::string ErrnoText(int error_number) { return std::strerror(error_number); }

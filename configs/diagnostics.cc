@@ -62,6 +62,8 @@ void Diagnostics::Add(Place place, std::string message, std::vector<std::string>
 
 absl::Status Diagnostics::ToStatus() const {
   if (diagnostics_.empty()) return absl::OkStatus();
+  const Diagnostic& first = diagnostics_[0];
+  if (size() == 1 && first.place.source == nullptr && first.notes.empty()) return ConfigError(first.message);
   std::map<const SourceText*, size_t> rank;
   for (const Diagnostic& diagnostic : diagnostics_) rank.emplace(diagnostic.place.source.get(), rank.size());
   std::vector<const Diagnostic*> sorted;

@@ -33,7 +33,8 @@ class Diagnostics {
   bool empty() const { return diagnostics_.empty(); }
   size_t size() const { return diagnostics_.size(); }
   const std::vector<Diagnostic>& all() const { return diagnostics_; }
-  // OK without any, else one ConfigError with all of them.
+  // OK without any, else one ConfigError with all of them. It is one line where all there is to say is that the file
+  // that was asked for is none.
   absl::Status ToStatus() const;
 
  private:

@@ -1,15 +1,18 @@
 #include "configs/layered_config.h"
 
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/file_ops.h"
 #include "configs/field_path.h"
+#include "configs/source_text.h"
 
 namespace cubist {
 namespace {
@@ -96,15 +99,19 @@ class FileReader {
       return;
     }
     absl::StatusOr<std::string> text = ReadWholeFile(path, kMaximumFileSize);
+    std::vector<std::string> notes;
     if (!text.ok()) {
-      std::vector<std::string> notes;
       if (asked_at.source != nullptr) notes.push_back("an included file is found relative to the file that names it");
       diagnostics_->Add(asked_at, absl::StrCat("cannot read a config file: ", std::string(text.status().message())),
                         std::move(notes));
-      config_->complete = false;
+    } else if (const std::optional<size_t> byte = FirstByteOfNoText(*text)) {
+      diagnostics_->Add(asked_at, absl::StrFormat("%s is not a text config: byte %d is 0x%02x", path, *byte,
+                                                  static_cast<unsigned char>((*text)[*byte])));
+    } else {
+      Apply(*text, path, identity);
       return;
     }
-    Apply(*text, path, identity);
+    config_->complete = false;
   }
 
   void Apply(const std::string& text, const std::string& name, const std::string& identity) {

@@ -399,6 +399,27 @@ TEST(LoaderTest, FilesThatCannotBeRead) {
   EXPECT_THAT(FailureOf(LoadExperiment(folder.path())), HasSubstr("Is a directory"));
 }
 
+// One line, and not one for each byte that is wrong.
+TEST(LoaderTest, FilesThatAreNoText) {
+  const Folder folder;
+  const std::pair<std::string, std::string> files[] = {
+      {std::string("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16), "byte 0 is 0x89"},
+      {std::string("\xd8\x3a\0\0\0\0\0\0{\"model\": 1}", 20), "byte 0 is 0xd8"},  // safetensors
+      {std::string("PK\3\4", 4), "byte 2 is 0x03"},
+      {std::string("name: \"\xc3\xa4\"\n\0", 13), "byte 11 is 0x00"},
+      {std::string("a\0b\0", 4), "byte 1 is 0x00"},  // UTF-16
+      {"na\xe9\xe9me", "byte 2 is 0xe9"}};
+  for (const auto& [bytes, what] : files) {
+    const std::string path = folder.Write("file", bytes);
+    EXPECT_EQ(FailureOf(LoadExperiment(path)), path + " is not a text config: " + what);
+  }
+  const std::string including = folder.Write("including.textproto", "include: \"file\"\n");
+  EXPECT_THAT(FailureOf(LoadExperiment(including)), HasSubstr(folder.path() + "/file is not a text config: byte 2"));
+  // A text with a mistake has its line and caret.
+  const std::string typo = folder.Write("typo.textproto", "name: \"x\"\n\x01 # \xe4\n" + std::string(50, '#'));
+  EXPECT_THAT(FailureOf(LoadExperiment(typo)), HasSubstr("typo.textproto:2:1"));
+}
+
 // Whatever bytes come in, an answer comes out, and nothing that Protobuf itself refuses is let through.
 TEST(LoaderTest, DamagedTextsNeverPassUnnoticed) {
   const std::string good = GoodText();

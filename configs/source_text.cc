@@ -17,7 +17,34 @@ size_t StartOfLine(const std::string& text, size_t line) {
   return start;
 }
 
+// Bytes of the character that starts `text`; 0 if it is no UTF-8, or a control character that no config has.
+size_t TextCharacterLength(std::string_view text) {
+  const auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x80) return byte(0) >= ' ' || (byte(0) >= '\t' && byte(0) <= '\r') ? 1 : 0;
+  const size_t length = byte(0) < 0xc2 ? 0 : byte(0) < 0xe0 ? 2 : byte(0) < 0xf0 ? 3 : byte(0) < 0xf5 ? 4 : 0;
+  if (length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if (byte(i) >> 6 != 2) return 0;
+  }
+  return length;
+}
+
 }  // namespace
+
+std::optional<size_t> FirstByteOfNoText(std::string_view text) {
+  std::optional<size_t> first;
+  size_t count = 0;
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = TextCharacterLength(text.substr(i));
+    if (length == 0) {
+      ++count;
+      if (!first) first = i;
+    }
+    i += std::max<size_t>(1, length);
+  }
+  const bool has_zero = text.find('\0') != std::string_view::npos;
+  return has_zero || count > text.size() / 10 ? first : std::nullopt;
+}
 
 LineColumn LineColumnOf(const SourceText& source, size_t offset) {
   offset = std::min(offset, source.text.size());

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace cubist {
 
@@ -29,6 +31,10 @@ struct LineColumn {
   size_t column = 0;
 };
 LineColumn LineColumnOf(const SourceText& source, size_t offset);
+
+// The first byte of `text` that is of no text, where `text` is none: it has a zero byte, or more than one byte in ten
+// that is a control character or not UTF-8. Less than that is a text with mistakes, which have a line and a caret.
+std::optional<size_t> FirstByteOfNoText(std::string_view text);
 
 // Line `line` (from 0) without its line break; empty past the end.
 std::string LineOf(const SourceText& source, size_t line);

@@ -33,7 +33,8 @@ absl::StatusOr<int> Inform(const TrainFlags& flags, const ValidatedExperiment* e
 absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& experiment,
                           const absl::StatusOr<std::string>& worker) {
   if (const absl::Status built = CheckModelIsBuilt(experiment.proto()); !built.ok() && !flags.dry_run) {
-    return ConfigError(std::string(built.message()) + "; its config is good, and --dry_run loads a batch of its data");
+    return ConfigError(std::string(built.message()) +
+                       "; the config has no mistake, and --dry_run tries it on the data");
   }
   ASSIGN_OR_RETURN(const std::string device, ChooseDevice(flags, experiment));
   ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));

@@ -92,6 +92,8 @@ int TrainWorkerMain(int argc, char** argv, RunObserver* observer) {
   app.add_option("--rehearse", task.rehearse, "Try the run out instead")
       ->check(CLI::IsMember({"dry_run", "preflight"}));
   app.add_option("--trial_folder", task.rehearsal.trial_folder, "Where a preflight's checkpoint goes");
+  app.add_option("--failed_before", task.rehearsal.failed_before, "Checks that failed before the ranks started")
+      ->delimiter(',');
   app.add_flag("--data_is_made_up", task.rehearsal.data_is_made_up, "The data was made for this rehearsal");
   try {
     app.parse(argc, argv);

@@ -315,6 +315,7 @@ absl::StatusOr<SynthesisReport> SynthesizeScenes(FileOps& ops, const std::string
     RemoveTree(ops, temporary).IgnoreError();
     // Removing a folder that somebody else uses by now fails, as it should.
     for (auto folder = made.rbegin(); folder != made.rend(); ++folder) ops.RemoveDirectory(*folder).IgnoreError();
+    return NamingFinalPath(report.status(), temporary, target.string());
   }
   return report;
 }

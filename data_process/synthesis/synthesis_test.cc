@@ -28,6 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 SynthesisOptions Small() {
   SynthesisOptions options;
@@ -317,40 +318,44 @@ class FailingOps : public FileOps {
   int Done() const { return done_; }
 
   absl::StatusOr<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
-    RETURN_IF_ERROR(Next());
+    RETURN_IF_ERROR(Next(path));
     ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, SystemFileOps().Create(path));
-    return std::make_unique<File>(*this, std::move(file));
+    return std::make_unique<File>(*this, path, std::move(file));
   }
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(const std::string& path) override {
     return SystemFileOps().OpenForAppend(path);
   }
   absl::Status MakeDirectory(const std::string& path) override {
-    RETURN_IF_ERROR(Next());
+    RETURN_IF_ERROR(Next(path));
     return SystemFileOps().MakeDirectory(path);
   }
   absl::Status Rename(const std::string& from, const std::string& to) override {
-    RETURN_IF_ERROR(Next());
+    RETURN_IF_ERROR(Next(from));
     return SystemFileOps().Rename(from, to);
   }
   absl::Status RemoveFile(const std::string& path) override { return SystemFileOps().RemoveFile(path); }
   absl::Status RemoveDirectory(const std::string& path) override { return SystemFileOps().RemoveDirectory(path); }
   absl::Status Truncate(const std::string& path, size_t size) override { return SystemFileOps().Truncate(path, size); }
-  absl::Status SyncDirectory(const std::string&) override { return Next(); }
+  absl::Status SyncDirectory(const std::string& path) override { return Next(path); }
 
  private:
   class File : public WritableFile {
    public:
-    File(FailingOps& ops, std::unique_ptr<WritableFile> file) : ops_(ops), file_(std::move(file)) {}
+    File(FailingOps& ops, std::string path, std::unique_ptr<WritableFile> file)
+        : ops_(ops), path_(std::move(path)), file_(std::move(file)) {}
     absl::Status Append(const void* bytes, size_t size) override { return file_->Append(bytes, size); }
-    absl::Status Sync() override { return ops_.Next(); }
+    absl::Status Sync() override { return ops_.Next(path_); }
     absl::Status Close() override { return file_->Close(); }
 
    private:
     FailingOps& ops_;
+    const std::string path_;
     std::unique_ptr<WritableFile> file_;
   };
 
-  absl::Status Next() { return done_++ == fail_at_ ? StorageError("disk full") : absl::OkStatus(); }
+  absl::Status Next(const std::string& path) {
+    return done_++ == fail_at_ ? StorageError(path + ": disk full") : absl::OkStatus();
+  }
   const int fail_at_;
   int done_ = 0;
 };
@@ -376,6 +381,7 @@ TEST_F(SynthesisTest, AFailureAtAnyPointLeavesNothing) {
     const auto report = SynthesizeScenes(ops, Path("data"), options);
     ASSERT_FALSE(report.ok()) << "operation " << fail_at;
     EXPECT_EQ(ExitCodeOf(report.status()), ExitCode::kStorage) << report.status();
+    EXPECT_THAT(std::string(report.status().message()), Not(HasSubstr(".tmp-")));
     ASSERT_TRUE(IsEmpty()) << "operation " << fail_at;
   }
 }

@@ -355,24 +355,42 @@ absl::StatusOr<checkpoint::TensorFile> CheckpointStore::WriteTensorFile(FileOps&
   checkpoint::TensorFile file;
   file.set_name(file_name);
   file.set_group(group.name);
-  std::vector<NamedTensorView> views;
+  std::vector<TensorInfo> infos;
   for (const TensorSource& tensor : group.tensors) {
     const std::optional<uint64_t> size = CheckedByteSize(tensor.dtype, tensor.shape);
-    if (!size || (*size > 0 && tensor.data == nullptr)) {
+    if (!size || (*size > 0 && tensor.data == nullptr && !tensor.load)) {
       return InternalError(absl::StrCat("tensor \"", tensor.name, "\" to be saved has no data or an impossible shape"));
     }
+    TensorInfo& info = infos.emplace_back();
+    info.name = tensor.name;
+    info.dtype = tensor.dtype;
+    info.shape = tensor.shape;
+  }
+  HeaderTap tap(ops);
+  // What PyTorch's readers of the format expect to find.
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<SafetensorsWriter> writer,
+      SafetensorsWriter::Create(tap, absl::StrCat(temporary_folder, "/", file_name), infos, {{"format", "pt"}}));
+  for (const TensorSource& tensor : group.tensors) {
+    HostTensor loaded;
+    if (tensor.load) {
+      ASSIGN_OR_RETURN(loaded, tensor.load());
+      if (loaded.dtype() != tensor.dtype || loaded.shape() != tensor.shape) {
+        return InternalError(absl::StrCat("tensor \"", tensor.name, "\" to be saved came as ", loaded.Describe()));
+      }
+    }
+    const void* const data = tensor.load ? loaded.bytes() : tensor.data;
+    const uint64_t size = *CheckedByteSize(tensor.dtype, tensor.shape);
     checkpoint::TensorRecord& record = *file.add_tensors();
     record.set_name(tensor.name);
     record.set_dtype(std::string(Name(tensor.dtype)));
     record.mutable_shape()->Add(tensor.shape.begin(), tensor.shape.end());
     record.mutable_global_shape()->Add(tensor.global_shape.begin(), tensor.global_shape.end());
     record.mutable_offset()->Add(tensor.offset.begin(), tensor.offset.end());
-    record.set_xxh3_128(Xxh3Hex(tensor.data, *size));
-    views.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.data});
+    record.set_xxh3_128(Xxh3Hex(data, size));
+    RETURN_IF_ERROR(writer->Append(data, size));
   }
-  HeaderTap tap(ops);
-  // What PyTorch's readers of the format expect to find.
-  RETURN_IF_ERROR(WriteSafetensors(tap, absl::StrCat(temporary_folder, "/", file_name), views, {{"format", "pt"}}));
+  RETURN_IF_ERROR(writer->Finish());
   file.set_size(tap.size());
   file.set_header_size(tap.header().size());
   file.set_header_xxh3_128(Xxh3Hex(tap.header().data(), tap.header().size()));
@@ -387,7 +405,7 @@ absl::StatusOr<SaveReport> CheckpointStore::Save(const CheckpointContents& conte
         WriteTensorFile(ops_, pending.temporary_folder, absl::StrCat(group.name, ".safetensors"), group);
     if (!file.ok()) {
       // Before the temporary folder goes and its space with it.
-      const absl::Status status = SaveError(file.status(), pending.step, TensorBytes(contents.groups), folder_);
+      const absl::Status status = SaveError(file.status(), pending, TensorBytes(contents.groups));
       Abandon(pending);
       return status;
     }
@@ -402,7 +420,7 @@ absl::StatusOr<SaveReport> CheckpointStore::Commit(const Pending& pending, std::
   for (const checkpoint::TensorFile& file : files) bytes += file.size();
   absl::StatusOr<SaveReport> report = WriteAndCommit(pending, std::move(files), contents);
   if (!report.ok()) {
-    const absl::Status status = SaveError(report.status(), pending.step, bytes, folder_);
+    const absl::Status status = SaveError(report.status(), pending, bytes);
     Abandon(pending);
     return status;
   }
@@ -426,8 +444,9 @@ absl::StatusOr<SaveReport> CheckpointStore::WriteAndCommit(const Pending& pendin
   manifest.set_config_hash(contents.config_hash);
   if (!parent_sha256_.empty()) manifest.set_parent_sha256(parent_sha256_);
   manifest.set_program_version(contents.program_version);
-  manifest.set_created(Now());
-  manifest.set_host(HostName());
+  manifest.mutable_parents()->Add(contents.parents.begin(), contents.parents.end());
+  manifest.set_created(contents.created.value_or(Now()));
+  if (!contents.created.has_value()) manifest.set_host(HostName());
   for (checkpoint::TensorFile& file : files) *manifest.add_tensor_files() = std::move(file);
   const std::string& folder = pending.temporary_folder;
   RETURN_IF_ERROR(AddPlainFile(ops_, folder, kTrainingStateName, Serialise(contents.state), manifest));
@@ -485,10 +504,13 @@ uint64_t TensorBytes(const std::vector<TensorGroup>& groups) {
   return bytes;
 }
 
-absl::Status SaveError(const absl::Status& status, int64_t step, uint64_t bytes, const std::string& folder) {
+absl::Status SaveError(const absl::Status& status, const CheckpointStore::Pending& pending, uint64_t bytes) {
   if (status.ok()) return status;
+  const std::string& temporary = pending.temporary_folder;
+  const std::string folder = temporary.substr(0, temporary.rfind('/'));
   return Annotate(
-      status, absl::StrCat("the checkpoint of step ", step, " could not be saved (", SpaceText(folder, bytes), ")"));
+      NamingFinalPath(status, temporary, absl::StrCat(folder, "/", StepName(pending.step))),
+      absl::StrCat("the checkpoint of step ", pending.step, " could not be saved (", SpaceText(folder, bytes), ")"));
 }
 
 }  // namespace cubist

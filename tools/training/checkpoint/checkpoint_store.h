@@ -30,13 +30,15 @@
 #include "absl/status/statusor.h"
 #include "base/dtype.h"
 #include "base/file_ops.h"
+#include "base/host_tensor.h"
 #include "tools/training/checkpoint/checkpoint.pb.h"
 #include "tools/training/checkpoint/checkpoint_reader.h"
 
 namespace cubist {
 
 // A tensor in host memory that somebody else owns: dense, row-major. `global_shape` and `offset` say
-// which part of a larger tensor it is; both empty: all of it.
+// which part of a larger tensor it is; both empty: all of it. `load` in the place of `data` reads it when it is
+// written, so that no more than one is in memory.
 struct TensorSource {
   std::string name;
   DType dtype = DType::kFloat32;
@@ -44,6 +46,7 @@ struct TensorSource {
   const void* data = nullptr;
   std::vector<int64_t> global_shape = {};
   std::vector<int64_t> offset = {};
+  std::function<absl::StatusOr<HostTensor>()> load = {};
 };
 
 // "model" becomes model.safetensors. Names are unique in a group.
@@ -60,6 +63,11 @@ struct CheckpointContents {
   std::string config_text;
   std::string config_hash;
   std::string program_version;
+  // What it was made from, where that is no earlier checkpoint of the store.
+  std::vector<checkpoint::Parent> parents = {};
+  // Seconds since 1970-01-01 UTC. Given: the manifest has this time and no host, so that equal contents give equal
+  // bytes wherever they are written.
+  std::optional<double> created = {};
 };
 
 struct Retention {
@@ -163,9 +171,9 @@ class CheckpointStore {
 // Bytes that the checkpoint's tensors take.
 uint64_t TensorBytes(const std::vector<TensorGroup>& groups);
 
-// Why the checkpoint of `step`, which needs so many bytes, could not be saved to `folder`, with the space that is
-// free there now. OK stays OK.
-absl::Status SaveError(const absl::Status& status, int64_t step, uint64_t bytes, const std::string& folder);
+// Why the checkpoint, which needs so many bytes, could not be saved, with the space that is free there now; files by
+// the names that they would have had. OK stays OK.
+absl::Status SaveError(const absl::Status& status, const CheckpointStore::Pending& pending, uint64_t bytes);
 
 }  // namespace cubist
 

@@ -65,6 +65,9 @@ std::optional<std::string> WrongWithManifest(const checkpoint::Manifest& manifes
   if (manifest.format_version() < 1) return "has no format version";
   if (!manifest.has_step() || manifest.step() < 0) return "has no step";
   if (manifest.has_parent_sha256() && !IsHex(manifest.parent_sha256(), 64)) return "has a malformed parent";
+  for (const checkpoint::Parent& parent : manifest.parents()) {
+    if (!IsHex(parent.identity(), 64)) return "has a malformed parent";
+  }
   std::set<std::string_view> names = {kManifestName};
   const auto wrong_name = [&names](const std::string& name) -> std::optional<std::string> {
     if (!IsPlainFileName(name)) return "is no plain file name";

@@ -39,8 +39,7 @@ absl::StatusOr<SaveReport> WriteAndCommit(Communicator& communicator, Checkpoint
                                           const CheckpointStore::Pending& pending, const CheckpointContents& contents) {
   const absl::StatusOr<checkpoint::Manifest> written =
       WriteFilesOfRank(communicator, ops, pending.temporary_folder, contents.groups);
-  RETURN_IF_ERROR(AgreeOnStatus(
-      communicator, SaveError(written.status(), pending.step, TensorBytes(contents.groups), pending.temporary_folder)));
+  RETURN_IF_ERROR(AgreeOnStatus(communicator, SaveError(written.status(), pending, TensorBytes(contents.groups))));
   ASSIGN_OR_RETURN(const std::vector<std::string> records, GatherStrings(communicator, written->SerializeAsString()));
   SaveReport report;
   absl::Status committed;

@@ -48,6 +48,14 @@ HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer, const std::vect
   return state;
 }
 
+uint64_t BytesToSave(const FlatOptimizer& optimizer) {
+  uint64_t bytes = 0;
+  for (const std::string& group : optimizer.Groups()) {
+    for (const NamedTensor& tensor : optimizer.Group(group)) bytes += tensor.tensor.nbytes();
+  }
+  return bytes;
+}
+
 HostOptimizerState CopyForSaving(const FlatOptimizer& optimizer, int rank) {
   std::vector<std::string> groups;
   for (const std::string& group : optimizer.Groups()) {

@@ -30,6 +30,9 @@ HostOptimizerState CopyOptimizer(const FlatOptimizer& optimizer, const std::vect
 // Those that `rank` has to give to SaveByRanks().
 HostOptimizerState CopyForSaving(const FlatOptimizer& optimizer, int rank);
 
+// Bytes that a checkpoint's tensors will take.
+uint64_t BytesToSave(const FlatOptimizer& optimizer);
+
 // OK if all that the optimizer holds is the same on every rank, which all call this. PeerLostError naming tensors
 // and ranks otherwise.
 absl::Status CompareOptimizers(Communicator& communicator, int64_t step, const FlatOptimizer& optimizer);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/file_ops.h"
@@ -19,6 +20,7 @@
 #include "tools/training/loop/run_parts.h"
 #include "tools/training/loop/step_profiler.h"
 #include "tools/training/loop/trainer.h"
+#include "tools/training/rehearsal/disk_estimate.h"
 
 namespace cubist {
 namespace {
@@ -56,6 +58,15 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
                                  clips.train_clips().size(), " clips to train on, ", clips.validation_clips().size(),
                                  " to validate on; ", shape.global(), " samples a step on ", shape.world_size,
                                  " rank(s) of ", options.device));
+    ASSIGN_OR_RETURN(const std::vector<int64_t> saved, store.List());
+    const auto disk =
+        EstimateDisk(config.checkpoints(),
+                     config.training().has_max_steps() ? std::optional(config.training().max_steps()) : std::nullopt,
+                     BytesToSave(*parts.optimizer), static_cast<int64_t>(saved.size()), folder.path());
+    if (disk.ok() && !disk->fits()) {
+      logger->Message(
+          absl::StrCat("warning: checkpoints: ", Describe(*disk), "; ", WayOutOfFullDisk(*disk, config.checkpoints())));
+    }
   }
   std::unique_ptr<Ledger> ledger;
   if (is_first_rank) {

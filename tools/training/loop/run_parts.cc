@@ -9,6 +9,7 @@
 #include "base/parallel_for.h"
 #include "base/status.h"
 #include "tools/training/communicator/rank_agreement.h"
+#include "tools/training/optimizer/learning_rate.h"
 
 namespace cubist {
 namespace {
@@ -31,11 +32,7 @@ FlatOptimizerOptions OptimizerOptions(const Experiment& experiment) {
   options.adamw.epsilon = experiment.optimizer().epsilon();
   options.adamw.weight_decay = experiment.optimizer().weight_decay();
   options.adamw.amsgrad = experiment.optimizer().amsgrad();
-  options.schedule.initial = experiment.learning_rate().initial();
-  options.schedule.decay_factor = experiment.learning_rate().decay_factor();
-  options.schedule.decay_samples = static_cast<double>(experiment.learning_rate().decay_samples());
-  options.schedule.samples_per_step = experiment.learning_rate().samples_per_step();
-  options.schedule.minimum = experiment.learning_rate().minimum();
+  options.schedule = ScheduleOf(experiment.learning_rate());
   options.ema_decay = experiment.ema().decay();
   options.clip_value = experiment.gradient().clip_value();
   options.clip_each_micro_batch = experiment.gradient().clip_each_micro_batch();

@@ -13,8 +13,6 @@
 #include "base/progress_bar.h"
 #include "base/status.h"
 #include "data_process/scenes/archive_check.h"
-#include "data_process/scenes/clip_index.h"
-#include "tools/training/rehearsal/report_table.h"
 
 namespace cubist {
 namespace {
@@ -32,8 +30,8 @@ std::string ListBad(const ArchiveReport& report, size_t archives) {
 
 }  // namespace
 
-absl::StatusOr<std::string> TryArchives(const Data& data, int threads, const std::function<bool()>& stop) {
-  ASSIGN_OR_RETURN(const ClipIndex clips, ClipIndex::Open(data));
+absl::StatusOr<CheckOutcome> TryArchives(const ClipIndex& clips, const Data& data, int threads,
+                                         const std::function<bool()>& stop) {
   std::unique_ptr<ProgressBar> bar;
   const auto show = [&bar](int64_t done, int64_t total) {
     if (bar == nullptr) bar = std::make_unique<ProgressBar>("archives", total, /*is_tty=*/true);
@@ -46,10 +44,12 @@ absl::StatusOr<std::string> TryArchives(const Data& data, int threads, const std
   RETURN_IF_ERROR(report.status());
   if (report->stopped) return PreemptedError("asked to stop while archives were looked at; nothing stays");
   if (report->bad.empty()) {
-    return absl::StrCat(report->archives, " with ", report->members, " members (", FormatBytes(report->bytes),
-                        ") open; the first and the last member of each were read, ", report->decoded, " of ",
-                        report->decoded + report->read_only, " decoded, in ",
-                        FormatSeconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()));
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return CheckOutcome{
+        Verdict::kOk,
+        absl::StrCat("all ", report->archives, " open, with ", report->members, " members of ",
+                     FormatBytes(report->bytes), "; of the first and the last of each, ", report->decoded, " of ",
+                     report->decoded + report->read_only, " were decoded, in ", FormatSeconds(seconds))};
   }
 
   std::set<std::string> bad_clips, bad_archives;
@@ -64,7 +64,7 @@ absl::StatusOr<std::string> TryArchives(const Data& data, int threads, const std
   all.insert(clips.validation_clips().begin(), clips.validation_clips().end());
   const double rate = static_cast<double>(bad_clips.size()) / static_cast<double>(all.size());
   if (data.bad_samples().policy() == BadSamples::SKIP && rate <= data.bad_samples().max_rate()) {
-    return absl::StrCat(text, "\ndata.bad_samples lets the run go on without them");
+    return CheckOutcome{Verdict::kWarning, absl::StrCat(text, "\ndata.bad_samples lets the run go on without them")};
   }
   return DataError(absl::StrFormat(
       "%s\nreplace them, name the clips to train on in data.train_clips, or let the run skip them: --set "

@@ -8,6 +8,7 @@
 #include "base/file_ops.h"
 #include "base/status.h"
 #include "data_process/formats/tar.h"
+#include "data_process/scenes/clip_index.h"
 
 namespace cubist {
 namespace {
@@ -33,8 +34,10 @@ class ArchiveTrialTest : public ::testing::Test {
     ASSERT_TRUE((*tar)->Add("clip-" + std::to_string(100 + clip) + ".a.json", json).ok());
     ASSERT_TRUE((*tar)->Finish().ok());
   }
-  absl::StatusOr<std::string> Try() const {
-    return TryArchives(data_, 3, [this] { return stop_; });
+  absl::StatusOr<CheckOutcome> Try() const {
+    const auto clips = ClipIndex::Open(data_);
+    if (!clips.ok()) return clips.status();
+    return TryArchives(*clips, data_, 3, [this] { return stop_; });
   }
 
   const std::string root_ = ::testing::TempDir() + "archives-" + std::to_string(::getpid());
@@ -43,10 +46,11 @@ class ArchiveTrialTest : public ::testing::Test {
 };
 
 TEST_F(ArchiveTrialTest, AllGood) {
-  const auto text = Try();
-  ASSERT_TRUE(text.ok()) << text.status();
-  EXPECT_NE(text->find("40 with 40 members (320 B) open"), std::string::npos) << *text;
-  EXPECT_NE(text->find("40 of 40 decoded"), std::string::npos) << *text;
+  const auto outcome = Try();
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->verdict, Verdict::kOk);
+  EXPECT_NE(outcome->text.find("all 40 open, with 40 members of 320 B"), std::string::npos) << outcome->text;
+  EXPECT_NE(outcome->text.find("40 of 40 were decoded"), std::string::npos) << outcome->text;
 }
 
 TEST_F(ArchiveTrialTest, NamesTheDamagedOnesUpToTwenty) {
@@ -67,9 +71,10 @@ TEST_F(ArchiveTrialTest, WhatARunWouldSkip) {
   for (int i = 0; i < 4; ++i) fs::resize_file(Path(i), 100);
   data_.mutable_bad_samples()->set_policy(BadSamples::SKIP);
   data_.mutable_bad_samples()->set_max_rate(0.1);
-  const auto text = Try();
-  ASSERT_TRUE(text.ok()) << text.status();
-  EXPECT_NE(text->find("4 of 40"), std::string::npos) << *text;
+  const auto outcome = Try();
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(outcome->verdict, Verdict::kWarning);
+  EXPECT_NE(outcome->text.find("4 of 40"), std::string::npos) << outcome->text;
   data_.mutable_bad_samples()->set_max_rate(0.09);
   EXPECT_NE(Try().status().message().find("a data.bad_samples.max_rate above 0.1"), std::string::npos)
       << Try().status();
@@ -78,11 +83,6 @@ TEST_F(ArchiveTrialTest, WhatARunWouldSkip) {
 TEST_F(ArchiveTrialTest, Stopped) {
   stop_ = true;
   EXPECT_EQ(ExitCodeOf(Try().status()), ExitCode::kPreempted);
-}
-
-TEST_F(ArchiveTrialTest, NoData) {
-  data_.set_data_root(root_ + "/nowhere");
-  EXPECT_EQ(ExitCodeOf(Try().status()), ExitCode::kData);
 }
 
 }  // namespace

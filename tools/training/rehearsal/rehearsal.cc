@@ -27,6 +27,7 @@
 #include "tools/training/loop/run_parts.h"
 #include "tools/training/loop/run_start.h"
 #include "tools/training/rehearsal/disk_estimate.h"
+#include "tools/training/rehearsal/frame_trial.h"
 #include "tools/training/rehearsal/memory_use.h"
 #include "tools/training/rehearsal/report_table.h"
 #include "tools/training/rehearsal/run_estimate.h"
@@ -42,6 +43,8 @@ constexpr int kMeasuredSteps = 3;
 constexpr double kMeasuredSeconds = 10;
 // Beyond this part of the machine's memory a run is likely to be killed one day.
 constexpr double kRoomInMemory = 0.9;
+// See rehearsal.h.
+constexpr size_t kChecks = 9;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -56,12 +59,15 @@ class Rehearsal {
         run_(run),
         options_(options),
         communicator_(communicator),
-        is_first_rank_(communicator.rank() == 0) {}
+        is_first_rank_(communicator.rank() == 0),
+        failed_(options.failed_before),
+        first_failure_(failed_.empty() ? absl::OkStatus() : DataError("the front has said it")) {}
 
   absl::Status DryRun();
   absl::Status Preflight();
 
  private:
+  absl::Status TryFramesOfSome(const ClipIndex& clips) const;
   absl::Status TryData();
   absl::Status MakeParts();
   std::string DescribeModel() const;
@@ -82,6 +88,7 @@ class Rehearsal {
   absl::StatusOr<std::string> TryToSave();
   absl::StatusOr<std::string> CheckDisk() const;
   std::string EstimateTime() const;
+  void ReportTime() const;
   absl::Status Summary() const;
 
   void Row(Verdict verdict, std::string_view name, std::string_view text) const;
@@ -104,8 +111,7 @@ class Rehearsal {
   RunCosts costs_;
   bool costs_known_ = false;
   uint64_t checkpoint_bytes_ = 0;
-  int checks_ = 0;
-  std::vector<std::string> failed_;
+  std::vector<std::string> failed_;  // checks
   absl::Status first_failure_;
 };
 
@@ -158,9 +164,11 @@ std::string Rehearsal::DescribeBatch() const {
   const BatchShape& shape = parts_.shape;
   const ClipIndex& clips = parts_.data->clips();
   return absl::StrFormat(
-      "%d samples a step (%d at once, %d times, on %d rank(s)); %s%.1f steps an epoch of %d samples\n"
+      "%d samples a step (%d at once%s%s); %s%.1f steps an epoch of %d samples\n"
       "%d clips to train on, %d to validate on%s",
-      shape.global(), shape.per_gpu, shape.accumulate, shape.world_size, options_.data_is_made_up ? "about " : "",
+      shape.global(), shape.per_gpu, shape.accumulate > 1 ? absl::StrCat(", ", shape.accumulate, " times") : "",
+      shape.world_size > 1 ? absl::StrCat(", on ", shape.world_size, " ranks") : "",
+      options_.data_is_made_up ? "about " : "",
       static_cast<double>(SamplesPerEpoch()) / static_cast<double>(shape.global()), SamplesPerEpoch(),
       clips.train_clips().size(), clips.validation_clips().size(),
       options_.data_is_made_up
@@ -201,12 +209,21 @@ absl::Status Rehearsal::ReportMemory(uint64_t peak) {
 
 // ---- The dry run ----
 
+// The frames row of a dry run.
+absl::Status Rehearsal::TryFramesOfSome(const ClipIndex& clips) const {
+  ASSIGN_OR_RETURN(const CheckOutcome frames,
+                   TryFrames(clips, config_, config_.data().loader_threads(), run_.stop_requested, kMostClipsOfDryRun));
+  Row(frames.verdict == Verdict::kOk ? Verdict::kNone : frames.verdict, "frames", frames.text);
+  return absl::OkStatus();
+}
+
 // For a model that this version does not train: what its data is.
 absl::Status Rehearsal::TryData() {
   ASSIGN_OR_RETURN(const BatchShape shape, MakeBatchShape(config_.batch(), communicator_.rank(), options_.world_size));
   ASSIGN_OR_RETURN(const std::unique_ptr<BatchMaker> batch_maker, MakeBatchMaker(experiment_, at::kFloat, at::kCPU));
   ASSIGN_OR_RETURN(const std::unique_ptr<RunData> data, RunData::Open(config_, *batch_maker, shape));
   for (const std::string& warning : data->clips().warnings()) Row(Verdict::kWarning, "data", warning);
+  RETURN_IF_ERROR(TryFramesOfSome(data->clips()));
   const auto show = [this](std::string_view name, BatchSource& source) -> absl::Status {
     ASSIGN_OR_RETURN(const std::optional<MicroBatch> batch, source.Next(run_.stop_requested));
     if (!batch.has_value()) return Stopped();
@@ -222,9 +239,12 @@ absl::Status Rehearsal::TryData() {
 absl::Status Rehearsal::DryRun() {
   if (const absl::Status built = CheckModelIsBuilt(config_); !built.ok()) {
     RETURN_IF_ERROR(TryData());
-    return ConfigError(std::string(built.message()) + "; its config and its data are good");
+    return ConfigError(
+        absl::StrCat("config and data have no mistake, but ", std::string(built.message()), " (exit code 2)"));
   }
   RETURN_IF_ERROR(MakeParts());
+  for (const std::string& warning : parts_.data->clips().warnings()) Row(Verdict::kWarning, "data", warning);
+  RETURN_IF_ERROR(TryFramesOfSome(parts_.data->clips()));
   TrialSteps steps(parts_, communicator_, start_.state.step(), start_.state.samples_consumed(), run_.stop_requested);
   ASSIGN_OR_RETURN(const TrialStep step, steps.Take());
   // Saving copies everything to the host: part of the peak.
@@ -233,7 +253,6 @@ absl::Status Rehearsal::DryRun() {
   ASSIGN_OR_RETURN(const DiskEstimate disk, Disk(checkpoint_bytes));
   if (run_.stop_requested()) return Stopped();
 
-  for (const std::string& warning : parts_.data->clips().warnings()) Row(Verdict::kWarning, "data", warning);
   Row(Verdict::kNone, "model", DescribeModel());
   Row(Verdict::kNone, "batch", DescribeBatch());
   std::string text = absl::StrFormat(
@@ -254,7 +273,6 @@ absl::Status Rehearsal::DryRun() {
 
 absl::Status Rehearsal::Report(std::string_view name, const absl::StatusOr<std::string>& result) {
   if (!result.ok() && ExitCodeOf(result.status()) == ExitCode::kPreempted) return result.status();
-  ++checks_;
   if (result.ok()) {
     Row(Verdict::kOk, name, *result);
     return absl::OkStatus();
@@ -276,12 +294,12 @@ absl::Status Rehearsal::ReportTogether(std::string_view name, const absl::Status
 
 // With the exit code of the first failure, whose line has said the rest.
 absl::Status Rehearsal::Summary() const {
-  if (failed_.empty()) return absl::OkStatus();
-  absl::Status summary(first_failure_.code(), absl::StrCat("preflight: ", failed_.size(), " of ", checks_,
-                                                           " checks failed: ", absl::StrJoin(failed_, ", ")));
-  first_failure_.ForEachPayload(
-      [&summary](absl::string_view url, const absl::Cord& payload) { summary.SetPayload(url, payload); });
-  return summary;
+  if (failed_.empty()) {
+    if (is_first_rank_) std::printf("preflight: none of %zu checks failed\n", kChecks);
+    return absl::OkStatus();
+  }
+  return WithMessage(first_failure_, absl::StrCat("preflight: ", failed_.size(), " of ", kChecks,
+                                                  " checks failed: ", absl::StrJoin(failed_, ", ")));
 }
 
 absl::StatusOr<bool> Rehearsal::AgreedToStop() {
@@ -382,6 +400,10 @@ absl::StatusOr<std::string> Rehearsal::ValidateABatch() {
 }
 
 absl::Status Rehearsal::TryMemory() {
+  if (!costs_known_) {
+    Row(Verdict::kSkipped, "memory", "it is that of steps, which could not be taken");
+    return absl::OkStatus();
+  }
   ASSIGN_OR_RETURN(const MemoryUse use, ReadMemoryUse());
   const at::Tensor peak = at::full({1}, static_cast<int64_t>(use.peak_resident), at::kLong);
   if (together_) RETURN_IF_ERROR(communicator_.AllReduceMax(peak));
@@ -398,12 +420,15 @@ absl::StatusOr<std::string> Rehearsal::TryToSave() {
   contents.program_version = run_.program_version;
   checkpoint_bytes_ = TensorBytes(contents.groups);
   const std::unique_ptr<Communicator> alone = MakeSingleProcessCommunicator();
-  ASSIGN_OR_RETURN(const CheckpointTrial trial,
-                   TryCheckpoint(together_ ? communicator_ : *alone, SystemFileOps(), contents, options_.trial_folder));
-  checkpoint_bytes_ = trial.bytes;
-  costs_.save_seconds = trial.write_seconds;
-  return absl::StrCat(FormatBytes(trial.bytes), " written in ", FormatSeconds(trial.write_seconds), ", read back in ",
-                      FormatSeconds(trial.read_seconds), ": the same, bit for bit");
+  const absl::StatusOr<CheckpointTrial> trial =
+      TryCheckpoint(together_ ? communicator_ : *alone, SystemFileOps(), contents, options_.trial_folder);
+  if (!trial.ok()) {
+    return NamingFinalPath(trial.status(), options_.trial_folder, RunFolder(run_.run_directory).checkpoints_path());
+  }
+  checkpoint_bytes_ = trial->bytes;
+  costs_.save_seconds = trial->write_seconds;
+  return absl::StrCat(FormatBytes(trial->bytes), " written in ", FormatSeconds(trial->write_seconds), ", read back in ",
+                      FormatSeconds(trial->read_seconds), ": the same, bit for bit");
 }
 
 absl::StatusOr<std::string> Rehearsal::CheckDisk() const {
@@ -433,25 +458,44 @@ std::string Rehearsal::EstimateTime() const {
       estimate.validations, estimate.saves, each);
 }
 
+// An estimate without one of its parts would mislead.
+void Rehearsal::ReportTime() const {
+  std::vector<std::string> unknown;
+  for (const char* part : {"steps", "validation", "checkpoint"}) {
+    const bool measured = std::string_view(part) != "steps" || costs_known_;
+    if (!measured || std::count(failed_.begin(), failed_.end(), part) > 0) unknown.push_back(part);
+  }
+  if (unknown.empty()) {
+    Row(Verdict::kOk, "time", EstimateTime());
+  } else {
+    Row(Verdict::kSkipped, "time", absl::StrCat("nothing was measured of: ", absl::StrJoin(unknown, ", ")));
+  }
+}
+
 absl::Status Rehearsal::Preflight() {
   const absl::Status made = MakeParts();
   if (made.ok()) {
     RETURN_IF_ERROR(Report("model", absl::StrCat(DescribeModel(), "\n", DescribeBatch())));
   } else {
     RETURN_IF_ERROR(ReportTogether("model", made));
+    Row(Verdict::kSkipped, "the others", "ranks, steps, validation, memory, checkpoint, disk: they need the model");
     return Summary();
   }
   for (const std::string& warning : parts_.data->clips().warnings()) Row(Verdict::kWarning, "data", warning);
 
   RETURN_IF_ERROR(ReportTogether("ranks", TryRanks()));
-  if (together_) RETURN_IF_ERROR(ReportTogether("steps", MeasureSteps()));
+  if (together_) {
+    RETURN_IF_ERROR(ReportTogether("steps", MeasureSteps()));
+  } else {
+    Row(Verdict::kSkipped, "steps", "they need all ranks");
+  }
   RETURN_IF_ERROR(ReportTogether("validation", TryValidation()));
   RETURN_IF_ERROR(TryMemory());
   RETURN_IF_ERROR(ReportTogether("checkpoint", TryToSave()));
   if (!is_first_rank_) return absl::OkStatus();
 
   RETURN_IF_ERROR(Report("disk", CheckDisk()));
-  if (costs_known_) Row(Verdict::kOk, "time", EstimateTime());
+  ReportTime();
   return Summary();
 }
 

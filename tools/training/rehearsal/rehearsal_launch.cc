@@ -6,13 +6,16 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/file_ops.h"
 #include "base/parallel_for.h"
 #include "base/status.h"
+#include "data_process/scenes/clip_index.h"
 #include "tools/training/checkpoint/run_folder.h"
 #include "tools/training/launch/launcher.h"
 #include "tools/training/launch/run_preparation.h"
 #include "tools/training/rehearsal/archive_trial.h"
+#include "tools/training/rehearsal/frame_trial.h"
 #include "tools/training/rehearsal/rehearsal_folders.h"
 #include "tools/training/rehearsal/report_table.h"
 
@@ -21,6 +24,7 @@ namespace {
 
 // Enough for one to train on and one to validate on.
 constexpr int kClips = 2;
+constexpr char kArchivesCheck[] = "archives", kFramesCheck[] = "frames";
 
 // The same run on a few clips in `data_root`, which the config does not name.
 absl::StatusOr<ValidatedExperiment> OnMadeUpData(const ValidatedExperiment& experiment, const std::string& data_root) {
@@ -31,17 +35,29 @@ absl::StatusOr<ValidatedExperiment> OnMadeUpData(const ValidatedExperiment& expe
   return LoadExperimentText(experiment.CanonicalText(), "config", {}, fields);
 }
 
-// Prints the line of this check. The error says no more than that it failed.
-absl::Status ReportArchives(const Data& data, bool data_is_made_up, const std::atomic<bool>* stop) {
-  const auto result = TryArchives(data, ParallelThreads(), [stop] { return stop->load(); });
-  if (ExitCodeOf(result.status()) == ExitCode::kPreempted) return result.status();
-  const std::string text = result.ok() ? *result : std::string(result.status().message());
-  std::fputs(FormatRow(result.ok() ? Verdict::kOk : Verdict::kFailed, "archives",
-                       data_is_made_up ? text + " (of the data made for this)" : text)
-                 .c_str(),
-             stdout);
-  std::fflush(stdout);
-  return result.ok() ? absl::OkStatus() : DataError("preflight: the archives failed");
+// Step 3: prints the line of each check. Returns the names of those that failed; PreemptedError.
+absl::StatusOr<std::vector<std::string>> CheckData(const Experiment& config, bool data_is_made_up,
+                                                   const std::atomic<bool>* stop_flag) {
+  const auto stop = [stop_flag] { return stop_flag->load(); };
+  std::vector<std::string> failed;
+  const auto report = [&](const char* name, const absl::StatusOr<CheckOutcome>& result) -> absl::Status {
+    if (ExitCodeOf(result.status()) == ExitCode::kPreempted) return result.status();
+    std::string text = result.ok() ? result->text : std::string(result.status().message());
+    if (data_is_made_up) text += " (of the data made for this)";
+    std::fputs(FormatRow(result.ok() ? result->verdict : Verdict::kFailed, name, text).c_str(), stdout);
+    std::fflush(stdout);
+    if (!result.ok()) failed.push_back(name);
+    return absl::OkStatus();
+  };
+  const absl::StatusOr<ClipIndex> clips = ClipIndex::Open(config.data());
+  if (!clips.ok()) {
+    RETURN_IF_ERROR(report(kArchivesCheck, clips.status()));
+    RETURN_IF_ERROR(report(kFramesCheck, CheckOutcome{Verdict::kSkipped, "without the archives"}));
+    return failed;
+  }
+  RETURN_IF_ERROR(report(kArchivesCheck, TryArchives(*clips, config.data(), ParallelThreads(), stop)));
+  RETURN_IF_ERROR(report(kFramesCheck, TryFrames(*clips, config, ParallelThreads(), stop)));
+  return failed;
 }
 
 }  // namespace
@@ -77,17 +93,20 @@ absl::StatusOr<int> LaunchRehearsal(const TrainFlags& flags, const ValidatedExpe
     }
   }
   if (stop->load()) return PreemptedError("stopped before the first step; nothing stays");
-  absl::Status archives;
+  std::vector<std::string> failed;
   // Once a node, though a scheduler may have started a front for every rank.
   if (flags.preflight && plan.first_local_rank == 0) {
-    archives = ReportArchives(rehearsed.proto().data(), must_synthesize, stop);
-    if (ExitCodeOf(archives) == ExitCode::kPreempted) return archives;
+    ASSIGN_OR_RETURN(failed, CheckData(rehearsed.proto(), must_synthesize, stop));
   }
+  const std::string failures = absl::StrJoin(failed, ",");
+  if (!failed.empty() && plan.has_rank_zero()) workers[0].arguments.push_back("--failed_before=" + failures);
   SetParallelThreads(1);  // RunWorkers() wants this process to have one thread
   ASSIGN_OR_RETURN(const int code, RunWorkers(workers));
   if (plan.has_rank_zero()) std::printf("run folder: %s\n", run_folder.c_str());
-  if (!archives.ok() && code != static_cast<int>(ExitCode::kPreempted)) return archives;
-  return code;
+  if (failed.empty() || code == static_cast<int>(ExitCode::kPreempted)) return code;
+  // Rank 0 has said it here.
+  if (plan.has_rank_zero()) return static_cast<int>(ExitCode::kData);
+  return DataError(absl::StrCat("preflight: checks failed on this node: ", failures));
 }
 
 }  // namespace cubist

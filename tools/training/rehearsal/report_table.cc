@@ -17,6 +17,9 @@ std::string FormatRow(Verdict verdict, std::string_view name, std::string_view t
     case Verdict::kWarning:
       head = "  WARNING  ";
       break;
+    case Verdict::kSkipped:
+      head = "  skipped  ";
+      break;
     case Verdict::kFailed:
       head = "  FAILED   ";
       break;

@@ -8,7 +8,13 @@
 
 namespace cubist {
 
-enum class Verdict { kNone, kOk, kWarning, kFailed };
+enum class Verdict { kNone, kOk, kWarning, kSkipped, kFailed };
+
+// Of a check that has not failed.
+struct CheckOutcome {
+  Verdict verdict = Verdict::kOk;
+  std::string text;
+};
 
 // "  ok       steps        0.31 s a step\n"; further lines of `text` are indented to the first. kNone has no column
 // of verdicts.
