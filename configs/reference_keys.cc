@@ -287,6 +287,8 @@ const std::vector<LeftOutKey>& LeftOutKeys() {
       {"only_sup_foreground", kReconstruction, kFixed, "false", kOff},
       {"rasterizing_downsample", kReconstruction, kFixed, "1", kOff},
       {"renderer.target", kReconstruction, kFixed, "\"RGBRenderer\"", kOneWay},
+      {"with_render_branch", kReconstruction, kDerived, "", "whether supervision.render_weight is above 0"},
+      {"use_sup_depth", kReconstruction, kDerived, "", "whether supervision.depth_weight is above 0"},
       {"gsplat_params.absgrad", kReconstruction, kFixed, "false", kOff},
       {"gsplat_params.force_float32", kReconstruction, kFixed, "true", "the renderer computes in single precision"},
       {"sup_depth_type", kReconstruction, kFixed, "\"voxel_depth\"", "depth is compared with the voxel grid's"},

@@ -446,6 +446,14 @@ class Importer {
       if (!absl::ConsumePrefix(&digits, "vs") || !absl::SimpleAtoi(digits, &tenths)) return Unsupported();
       return Write(Number(value, tenths / 10.0));
     }
+    if (path == "data.voxel_size" && value.is(Kind::kList)) {
+      // The reference's VAE replaces its number by one an axis, and so it stands in checkpoints.
+      const bool equal = std::all_of(value.elements.begin(), value.elements.end(), [&](const YamlValue& element) {
+        return JsonText(element) == JsonText(value.elements[0]);
+      });
+      if (value.elements.size() != 3 || !equal) return Unsupported("voxels are cubes");
+      return Write(value.elements[0]);
+    }
     if (path == "data.data_root" && value.is(Kind::kText)) {
       std::string folder = value.text;
       while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
