@@ -66,6 +66,13 @@ inline bool LimitMemory(unsigned long bytes) {
   std::_Exit(LimitMemory(64 << 20) && refuse() ? 0 : 2);
 }
 
+// Runs a script of Python's standard library; false if it fails. Its words, and its path's, hold no quotes.
+inline bool RunPython(const std::string& script, const std::vector<std::string>& words) {
+  std::string command = "python3 '" + WriteTemporary("script.py", script) + "'";
+  for (const std::string& word : words) command += " '" + word + "'";
+  return std::system(command.c_str()) == 0;
+}
+
 template <typename T>
 std::vector<T> Values(const HostTensor& tensor) {
   return std::vector<T>(tensor.data<T>(), tensor.data<T>() + tensor.size());

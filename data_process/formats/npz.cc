@@ -39,12 +39,14 @@ absl::StatusOr<std::map<std::string, HostTensor>> ParseNpz(std::string_view byte
 }
 
 absl::StatusOr<std::string> FormatNpz(const std::vector<std::pair<std::string, HostTensor>>& arrays) {
-  ZipWriter zip(1);
+  std::string archive;
+  ZipWriter zip(1, AppendTo(archive));
   for (const auto& [name, array] : arrays) {
     if (name.empty()) return DataError("npz: an array without a name");
     RETURN_IF_ERROR(zip.Add(absl::StrCat(name, std::string(kSuffix)), FormatNpy(array)));
   }
-  return zip.Finish();
+  RETURN_IF_ERROR(zip.Finish());
+  return archive;
 }
 
 }  // namespace cubist

@@ -141,20 +141,20 @@ TEST(NpzTest, HugeEntryCountsAreRefused) {
 }
 
 TEST(NpzTest, OddMembersAreRefused) {
-  ZipWriter text(1);
-  ASSERT_TRUE(text.Add("readme.txt", "hello").ok());
-  ExpectDataError(ParseStatus(*text.Finish()), {"'readme.txt'", "not an array"});
-  ZipWriter damaged(1);
-  ASSERT_TRUE(damaged.Add("a.npy", "hello").ok());
-  ExpectDataError(ParseStatus(*damaged.Finish()), {"'a.npy'", "no npy file"});
+  const auto archive = [](const std::vector<std::pair<std::string, std::string>>& members) {
+    std::string bytes;
+    ZipWriter zip(1, AppendTo(bytes));
+    for (const auto& [name, member] : members) EXPECT_TRUE(zip.Add(name, member).ok());
+    EXPECT_TRUE(zip.Finish().ok());
+    return bytes;
+  };
+  ExpectDataError(ParseStatus(archive({{"readme.txt", "hello"}})), {"'readme.txt'", "not an array"});
+  ExpectDataError(ParseStatus(archive({{"a.npy", "hello"}})), {"'a.npy'", "no npy file"});
   ExpectDataError(ParseStatus(""), {"objects.npz"});
   ExpectDataError(ParseStatus(std::string(1000, 'x')), {"objects.npz"});
 
   // The same name twice: rename one of two of equal length in both places.
-  ZipWriter twice(1);
-  ASSERT_TRUE(twice.Add("a.npy", "1").ok());
-  ASSERT_TRUE(twice.Add("b.npy", "2").ok());
-  std::string bytes = *twice.Finish();
+  std::string bytes = archive({{"a.npy", "1"}, {"b.npy", "2"}});
   for (size_t at = bytes.find("b.npy"); at != std::string::npos; at = bytes.find("b.npy")) bytes[at] = 'a';
   ExpectDataError(ParseStatus(bytes), {"objects.npz", "twice"});
 }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <initializer_list>
 
+#include "base/host_tensor.h"
 #include "data_process/formats/pickle_node.h"
 
 namespace cubist {
@@ -70,6 +71,8 @@ std::string_view Name(PickleKind kind) {
   }
   return "unknown";
 }
+
+uint64_t DenseBytes(const PickleTensor& tensor) { return CheckedByteSize(tensor.dtype, tensor.shape).value_or(0); }
 
 PickleValue::PickleValue() : PickleValue(NoneArena(), &NoneArena()->nodes.front()) {}
 

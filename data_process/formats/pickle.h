@@ -1,7 +1,8 @@
 // Reads Python pickles as plain data. Nothing in a pickle is ever imported, constructed or called: a
 // reference to a class or function becomes a record of its name, an object a record of its class name,
 // arguments and state. What torch.save writes for a tensor is recognised by name and becomes a
-// record of where its elements lie; torch_zip.h reads those.
+// record of where its elements lie; torch_zip.h reads those. A Parameter is its tensor, a torch.Size a tuple, a scalar
+// of NumPy a bool, int or float.
 //
 // Format: CPython's pickletools, protocols 2 to 4 (torch.save writes 2).
 #ifndef CUBIST_DATA_PROCESS_FORMATS_PICKLE_H_
@@ -61,6 +62,9 @@ struct PickleTensor {
   std::vector<int64_t> stride;  // elements; 0 repeats
   bool requires_grad = false;
 };
+
+// Bytes of the tensor's elements when it is dense.
+uint64_t DenseBytes(const PickleTensor& tensor);
 
 namespace pickle_internal {
 struct Node;

@@ -1,5 +1,7 @@
 // What a pickle would have Python call, as data: a few well-known functions by name, and a record
 // of class name and arguments for all others.
+#include <cstdint>
+#include <cstring>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -57,6 +59,15 @@ absl::StatusOr<Node*> PickleInterpreter::Call(Node* callable, Node* args) {
       args->items[0]->kind == PickleKind::kTensor) {
     return args->items[0];
   }
+  // A shape is the tuple that it was made of.
+  if (name == "torch.Size" && args->items.size() == 1 && args->items[0]->kind == PickleKind::kTuple) {
+    return args->items[0];
+  }
+  // Of NumPy before and since 2.
+  if (name == "numpy.core.multiarray.scalar" || name == "numpy._core.multiarray.scalar") {
+    ASSIGN_OR_RETURN(Node* const number, CallNumpyScalar(*args));
+    if (number != nullptr) return number;
+  }
   // Protocol 2 writes Python 3's bytes as text that Latin-1 encodes.
   if (name == "_codecs.encode") return CallEncode(*args);
   if ((name == "collections.OrderedDict" && args->items.empty()) ||
@@ -98,6 +109,43 @@ absl::StatusOr<Node*> PickleInterpreter::CallEncode(const Node& args) {
     }
   }
   return bytes;
+}
+
+// Arguments (numpy/_core/src/multiarray/methods.c): a dtype, as an object numpy.dtype('f8', False, True) whose state
+// begins (3, '<', ...), and the element's bytes. Null for types that are no plain number.
+absl::StatusOr<Node*> PickleInterpreter::CallNumpyScalar(const Node& args) {
+  if (args.items.size() != 2 || args.items[0]->kind != PickleKind::kObject || args.items[0]->text != "numpy.dtype" ||
+      args.items[1]->kind != PickleKind::kBytes) {
+    return nullptr;
+  }
+  const Node::Extra& dtype = *args.items[0]->extra;
+  if (dtype.args->items.empty() || dtype.args->items[0]->kind != PickleKind::kString || dtype.state == nullptr ||
+      dtype.state->items.size() < 2 || dtype.state->items[1]->text == ">") {
+    return nullptr;
+  }
+  const std::string& type = dtype.args->items[0]->text;
+  const std::string& bytes = args.items[1]->text;
+  if (type.size() != 2 || bytes.empty() || bytes.size() != static_cast<size_t>(type[1] - '0')) return nullptr;
+  uint64_t bits = 0;
+  if (bytes.size() > sizeof(bits)) return nullptr;
+  std::memcpy(&bits, bytes.data(), bytes.size());
+  const bool real = type == "f8" || type == "f4";
+  if (!real && type[0] != 'i' && type[0] != 'u' && type != "b1") return nullptr;
+  if (type == "u8" && bits > INT64_MAX) return nullptr;
+  ASSIGN_OR_RETURN(Node* const number, Make(real           ? PickleKind::kFloat
+                                            : type == "b1" ? PickleKind::kBool
+                                                           : PickleKind::kInt));
+  if (type == "f8") {
+    number->real = LoadLittleEndian<double>(bytes.data());
+  } else if (real) {
+    number->real = LoadLittleEndian<float>(bytes.data());
+  } else if (type == "b1") {
+    number->boolean = bits != 0;
+  } else {
+    const int unused = 64 - 8 * static_cast<int>(bytes.size());
+    number->integer = type[0] == 'i' ? static_cast<int64_t>(bits << unused) >> unused : static_cast<int64_t>(bits);
+  }
+  return number;
 }
 
 // Arguments (torch/_utils.py): storage, storage_offset, size, stride, requires_grad, backward_hooks

@@ -70,6 +70,7 @@ class PickleInterpreter {
   // What Python would call is looked up by name and turned into data.
   absl::StatusOr<Node*> Call(Node* callable, Node* args);
   absl::StatusOr<Node*> CallEncode(const Node& args);
+  absl::StatusOr<Node*> CallNumpyScalar(const Node& args);
   absl::StatusOr<Node*> CallRebuildTensor(const Node& args);
   absl::Status ParseStorage(const Node& persistent_id, PickleTensor& tensor) const;
   absl::Status CheckTensor(const PickleTensor& tensor) const;

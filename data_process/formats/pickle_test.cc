@@ -119,6 +119,34 @@ TEST(PickleTest, OrderedDictKeepsItsAttributes) {
   EXPECT_EQ(defaults->key(0).int_value(), 1);
 }
 
+TEST(PickleTest, NumpyScalarsAndShapesArePlain) {
+  const auto scalar = [](const std::string& type, const std::string& bytes, const std::string& order = "<") {
+    const std::string dtype = "cnumpy\ndtype\n" + Text(type) + "\x89\x88\x87R(K\x03" + Text(order) + "NNNJ" +
+                              LittleEndian(-1) + "J" + LittleEndian(-1) + std::string("K\0tb", 4);
+    return Parse(
+        Pickle("cnumpy.core.multiarray\nscalar\n" + dtype + "C" + static_cast<char>(bytes.size()) + bytes + "\x86R"));
+  };
+  EXPECT_EQ(scalar("f8", LittleEndian(-2.25))->float_value(), -2.25);
+  EXPECT_EQ(scalar("f4", LittleEndian(0.5f))->float_value(), 0.5);
+  EXPECT_EQ(scalar("i8", LittleEndian(INT64_MIN))->int_value(), INT64_MIN);
+  EXPECT_EQ(scalar("i1", "\xff", "|")->int_value(), -1);
+  EXPECT_EQ(scalar("u1", "\xff", "|")->int_value(), 255);
+  EXPECT_EQ(scalar("u4", "\xff\xff\xff\xff")->int_value(), 4294967295);
+  EXPECT_TRUE(scalar("b1", "\x02", "|")->bool_value());
+  // All others stay records.
+  for (const auto& record :
+       {scalar("f8", LittleEndian(1.0), ">"), scalar("f8", "four"), scalar("f2", "\1\2"),
+        scalar("u8", std::string(8, '\xff')), scalar("S2", "ab"), scalar("c8", "12345678"), scalar("i", ""),
+        scalar("i9", "123456789"), Parse(Pickle("cnumpy.core.multiarray\nscalar\n)R"))}) {
+    ASSERT_TRUE(record.ok()) << record.status();
+    EXPECT_EQ(record->kind(), PickleKind::kObject);
+    EXPECT_EQ(record->class_name(), "numpy.core.multiarray.scalar");
+  }
+  const auto shape = Parse(Pickle("ctorch\nSize\nK\x04K\x02\x86\x85R"));
+  ASSERT_EQ(shape->kind(), PickleKind::kTuple);
+  EXPECT_EQ(shape->item(0).int_value(), 4);
+}
+
 // Classic payloads. What would call in Python becomes a record; nothing runs, so no marker file appears.
 TEST(PickleTest, NothingIsEverCalled) {
   const std::string marker = ::testing::TempDir() + "/pickle_marker";

@@ -1,21 +1,24 @@
 #include "data_process/formats/torch_zip.h"
 
 #include <algorithm>
-#include <cstring>
 #include <mutex>
 #include <optional>
+#include <unordered_set>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "data_process/formats/bytes.h"
-#include "data_process/formats/torch_pickle_writer.h"
+#include "data_process/formats/pickle_writer.h"
+#include "data_process/formats/torch_zip_strides.h"
+#include "data_process/formats/torch_zip_writer.h"
 #include "data_process/formats/zip_reader.h"
 #include "data_process/formats/zip_writer.h"
 
 namespace cubist {
 namespace {
 
-constexpr size_t kStorageAlignment = 64;
+// Shorter gaps between elements are read, longer ones skipped: about what a system call costs.
+constexpr uint64_t kMaxGapBytes = 4096;
 
 ZipLimits DirectoryLimits(const TorchLimits& limits) {
   ZipLimits zip_limits;
@@ -33,48 +36,44 @@ absl::Status ExplainIfLegacy(const absl::Status& status, std::string_view start)
                   "or later");
 }
 
-// Copies element by element; the tensor is verified to lie within the storage.
-template <size_t kSize>
-void Gather(const char* storage, const PickleTensor& tensor, HostTensor& target) {
-  const int rank = static_cast<int>(tensor.shape.size());
-  // Along an extent of 1 nothing is stepped over, and any number may stand there.
-  std::vector<int64_t> stride = tensor.stride;
-  for (int d = 0; d < rank; ++d) {
-    if (tensor.shape[d] == 1) stride[d] = 0;
-  }
-  std::vector<int64_t> index(tensor.shape.size(), 0);
-  int64_t from = tensor.offset;
-  char* to = reinterpret_cast<char*>(target.bytes());
-  for (int64_t i = 0; i < target.size(); ++i, to += kSize) {
-    std::memcpy(to, storage + from * static_cast<int64_t>(kSize), kSize);
-    for (int d = rank - 1; d >= 0; --d) {
-      from += stride[d];
-      if (++index[d] < tensor.shape[d]) break;
-      from -= stride[d] * tensor.shape[d];
-      index[d] = 0;
-    }
-  }
-}
-
-bool IsDense(const PickleTensor& tensor) {
-  int64_t step = 1;
-  for (size_t d = tensor.shape.size(); d-- > 0;) {
-    if (tensor.shape[d] != 1 && tensor.stride[d] != step) return false;
-    step *= tensor.shape[d];
-  }
-  return true;
-}
-
 }  // namespace
 
+// What bounds the time that a hostile file with a million views of one storage can take: a storage is read in full, and
+// its checksum compared, for the first tensor in it alone. Later ones seek to their elements and read no more than
+// kMaxGapBytes beside each row, so that their time is in proportion to what the caller is given. Where that cannot be,
+// for deflated storages and overlapping elements, the bytes read for nothing are counted, and the file is refused after
+// limits.max_wasted_bytes. torch.save makes neither in such numbers.
 struct TorchFile::Shared {
+  absl::Status ChargeForRereading(const ZipMember& member, const PickleTensor& tensor, uint64_t result_bytes,
+                                  const std::string& what) const {
+    const StridedPlan plan = PlanStrides(tensor);
+    uint64_t read = 0;
+    if (plan.overlaps) read = static_cast<uint64_t>(plan.span) * SizeOf(tensor.dtype);
+    if (member.deflated) read = member.size;
+    wasted_bytes += read - std::min(read, result_bytes);
+    if (wasted_bytes <= limits.max_wasted_bytes) return absl::OkStatus();
+    return DataError(absl::StrCat(what, ": too many tensors lie in storages that are ",
+                                  member.deflated ? "compressed" : "views of overlapping elements",
+                                  "; load and save the file once with torch.save"));
+  }
+
   std::unique_ptr<ZipReader> zip;
   std::string root_folder;
   TorchLimits limits;
-  mutable std::mutex mutex;  // libzip's handles are not for several threads
+  mutable std::mutex mutex;  // libzip's handles are not for several threads; guards what follows, too
+  mutable std::unordered_set<const ZipMember*> verified;
+  mutable uint64_t wasted_bytes = 0;
 };
 
 const std::string& TorchFile::root_folder() const { return shared_->root_folder; }
+
+std::string TorchFile::Directory() const {
+  std::string lines;
+  for (const ZipMember& member : shared_->zip->members()) {
+    absl::StrAppend(&lines, member.name, " ", member.size, " ", member.checksum, "\n");
+  }
+  return lines;
+}
 
 absl::StatusOr<TorchFile> TorchFile::Open(std::shared_ptr<Shared> shared) {
   const ZipReader& zip = *shared->zip;
@@ -149,29 +148,19 @@ absl::StatusOr<HostTensor> TorchFile::Materialize(const PickleTensor& tensor) co
                                   shared_->limits.max_tensor_bytes, " bytes"));
   }
   HostTensor result(tensor.dtype, tensor.shape);
-  if (IsDense(tensor) && tensor.offset == 0 && result.size() == tensor.storage_size) {
-    const std::lock_guard<std::mutex> lock(shared_->mutex);
-    RETURN_IF_ERROR(zip.ReadInto(*member, result.bytes()));
-  } else {
-    std::string storage;
-    {
-      const std::lock_guard<std::mutex> lock(shared_->mutex);
-      ASSIGN_OR_RETURN(storage, zip.Read(*member));
-    }
-    switch (SizeOf(tensor.dtype)) {
-      case 1:
-        Gather<1>(storage.data(), tensor, result);
-        break;
-      case 2:
-        Gather<2>(storage.data(), tensor, result);
-        break;
-      case 4:
-        Gather<4>(storage.data(), tensor, result);
-        break;
-      default:
-        Gather<8>(storage.data(), tensor, result);
-    }
-  }
+  const std::lock_guard<std::mutex> lock(shared_->mutex);
+  const bool verified = shared_->verified.count(member) > 0;
+  if (verified) RETURN_IF_ERROR(shared_->ChargeForRereading(*member, tensor, result.byte_size(), what));
+  ASSIGN_OR_RETURN(ZipMemberReader reader, zip.OpenMember(*member, !verified));
+  GatherOptions options;
+  if (verified) options.max_gap_bytes = kMaxGapBytes;
+  const auto read = [&reader](uint64_t begin, uint64_t size, char* target) -> absl::Status {
+    RETURN_IF_ERROR(reader.Skip(begin - reader.position()));
+    return reader.Read(target, size);
+  };
+  RETURN_IF_ERROR(GatherStrided(tensor, options, read, reinterpret_cast<char*>(result.bytes())));
+  RETURN_IF_ERROR(reader.Finish());
+  shared_->verified.insert(member);
   NormalizeBooleans(result);
   return result;
 }
@@ -208,22 +197,13 @@ absl::StatusOr<std::map<std::string, HostTensor>> ReadTorchTensors(std::string_v
 }
 
 absl::StatusOr<std::string> FormatTorchZip(const std::vector<std::pair<std::string, HostTensor>>& tensors) {
-  std::vector<std::string_view> names;
-  for (const auto& [name, tensor] : tensors) names.push_back(name);
-  std::sort(names.begin(), names.end());
-  const auto repeated = std::adjacent_find(names.begin(), names.end());
-  if (repeated != names.end()) return DataError(absl::StrCat("tensor ", Quoted(*repeated), " is given twice"));
-  ASSIGN_OR_RETURN(const std::string pickle, FormatTorchPickle(tensors));
-  ZipWriter zip(kStorageAlignment);
-  RETURN_IF_ERROR(zip.Add("archive/data.pkl", pickle));
-  RETURN_IF_ERROR(zip.Add("archive/byteorder", "little"));
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const HostTensor& tensor = tensors[i].second;
-    RETURN_IF_ERROR(zip.Add(absl::StrCat("archive/data/", i),
-                            std::string_view(reinterpret_cast<const char*>(tensor.bytes()), tensor.byte_size())));
-  }
-  RETURN_IF_ERROR(zip.Add("archive/version", "3\n"));
-  return zip.Finish();
+  PythonValue root = PythonValue::Dict();
+  for (const auto& [name, tensor] : tensors) root.Set(name, PythonValue::Tensor(tensor.dtype(), tensor.shape()));
+  std::string archive;
+  ASSIGN_OR_RETURN(const std::unique_ptr<TorchZipWriter> writer, TorchZipWriter::CreateFor(AppendTo(archive), root));
+  for (const auto& [name, tensor] : tensors) RETURN_IF_ERROR(writer->Append(tensor));
+  RETURN_IF_ERROR(writer->Finish());
+  return archive;
 }
 
 }  // namespace cubist

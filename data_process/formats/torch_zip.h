@@ -21,6 +21,9 @@ namespace cubist {
 struct TorchLimits {
   uint64_t max_storage_bytes = uint64_t{16} << 30;  // of one storage
   uint64_t max_tensor_bytes = uint64_t{16} << 30;   // of one tensor as materialised; of all for ReadTorchTensors
+  // Read again and again, beyond what Materialize gives out, because tensors share compressed storages or have elements
+  // that overlap; the default takes a minute or two.
+  uint64_t max_wasted_bytes = uint64_t{32} << 30;
   int64_t max_members = 1000000;
   PickleLimits pickle;
 };
@@ -33,8 +36,13 @@ class TorchFile {
   const PickleValue& root() const { return root_; }
   // "archive" for files written through memory, else the stem of the name they were saved under.
   const std::string& root_folder() const;
-  // The elements of a tensor of this file, dense and row-major. Reads the one storage it lies in.
-  // Errors: DataError with file and storage: a missing or short member, a checksum, a limit.
+  // Name, size and CRC-32 of each member, a line each: equal for files of equal contents.
+  std::string Directory() const;
+  // The elements of a tensor of this file, dense and row-major. Memory: the result and a few MiB; where elements
+  // overlap in other ways than by a stride of 0, also the part of the storage that they lie in. The storage is read
+  // once from front to back, however the tensor is permuted. Its checksum is compared the first time; later tensors in
+  // it read their elements only. DenseBytes(tensor) is the result's size. Errors: DataError with file and storage: a
+  // missing or short member, a checksum, a limit.
   absl::StatusOr<HostTensor> Materialize(const PickleTensor& tensor) const;
 
  private:
@@ -61,7 +69,8 @@ absl::StatusOr<std::map<std::string, HostTensor>> ReadTorchTensors(std::string_v
                                                                    const TorchLimits& limits = {});
 
 // A dict of tensors, in the order given, as torch.save would write it: torch.load(weights_only=True)
-// reads it. Deterministic; root folder "archive"; storages aligned to 64 bytes.
+// reads it. Deterministic; root folder "archive"; storages aligned to 64 bytes. torch_zip_writer.h writes files that do
+// not fit into memory, and other values than such a dict.
 // Errors: DataError for a repeated name or a dtype without a torch storage class (uint16, uint32, uint64).
 absl::StatusOr<std::string> FormatTorchZip(const std::vector<std::pair<std::string, HostTensor>>& tensors);
 

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 
 struct zip;
+struct zip_file;
 struct zip_source;
 
 namespace cubist {
@@ -26,6 +27,42 @@ struct ZipMember {
   uint64_t size = 0;             // bytes unpacked, as the directory declares
   uint64_t compressed_size = 0;  // bytes in the archive
   bool deflated = false;
+  uint32_t checksum = 0;  // CRC-32 of the data unpacked, as the directory declares
+};
+
+// One member being read from its first byte on. Must not outlive its ZipReader.
+class ZipMemberReader {
+ public:
+  ZipMemberReader(ZipMemberReader&&) = default;
+
+  // Bytes read or skipped so far.
+  uint64_t position() const { return position_; }
+  // The next `size` bytes, of which there are as many, into `target`.
+  // Errors: DataError with file, member and offset.
+  absl::Status Read(void* target, uint64_t size);
+  // Goes on behind the next `size` bytes. Reads them if the checksum needs them or the member is deflated.
+  absl::Status Skip(uint64_t size);
+  // If the member is verified: reads what is left and compares size and checksum. Must be the last call.
+  // Errors: DataError with file and member.
+  absl::Status Finish();
+
+ private:
+  friend class ZipReader;
+  struct CloseFile {
+    void operator()(zip_file* file) const;
+  };
+  ZipMemberReader(std::string where, const ZipMember& member, bool verify, zip_file* file);
+  absl::Status Start();
+
+  std::string where_;
+  uint64_t size_;
+  uint32_t wanted_checksum_;
+  bool deflated_;
+  bool verify_;
+  std::unique_ptr<zip_file, CloseFile> file_;
+  std::string ahead_;  // bytes that were read before they were asked for
+  uint64_t position_ = 0;
+  uint32_t checksum_ = 0;
 };
 
 // One open archive. Not for several threads at once.
@@ -47,6 +84,10 @@ class ZipReader {
   const std::vector<ZipMember>& members() const { return members_; }
   // Null if there is none.
   const ZipMember* Find(std::string_view name) const;
+  // A member of this archive, for reading it in pieces. With `verify` false the checksum of a stored member is not
+  // looked at, and Skip reads nothing: for members that were verified before.
+  // Errors: DataError with `what` and member.
+  absl::StatusOr<ZipMemberReader> OpenMember(const ZipMember& member, bool verify = true) const;
   // The whole of one member into `target`, which holds member.size bytes; verifies size and checksum.
   // Errors: DataError with `what` and member.
   absl::Status ReadInto(const ZipMember& member, void* target) const;

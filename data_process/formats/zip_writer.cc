@@ -1,10 +1,8 @@
 #include "data_process/formats/zip_writer.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <algorithm>
-#include <limits>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -15,94 +13,137 @@ namespace {
 
 constexpr uint32_t kLocalHeader = 0x04034b50;
 constexpr uint32_t kDirectoryHeader = 0x02014b50;
+constexpr uint32_t kEndRecord64 = 0x06064b50;
+constexpr uint32_t kEndLocator64 = 0x07064b50;
 constexpr uint32_t kEndRecord = 0x06054b50;
 constexpr uint16_t kVersion = 20;
+constexpr uint16_t kVersion64 = 45;
 constexpr uint16_t kUtf8Names = 1 << 11;
 // 1 January 1980, midnight: the earliest date the format has.
 constexpr uint16_t kTime = 0;
 constexpr uint16_t kDate = (1 << 5) | 1;
 // Identifier of the padding's extra field, as PyTorch uses it.
 constexpr uint16_t kPaddingField = 0x4246;
-constexpr uint64_t kMaxBytes = std::numeric_limits<uint32_t>::max();
+constexpr uint16_t kField64 = 0x0001;
+// These say that the number stands in a 64-bit record.
+constexpr uint64_t kIn64Bits = 0xffffffff;
+constexpr uint64_t kCountIn64Bits = 0xffff;
+
+uint32_t Short(uint64_t number) { return static_cast<uint32_t>(std::min(number, kIn64Bits)); }
+
+// The extra field of those numbers that do not fit into 32 bits; empty if all do.
+std::string Field64(std::initializer_list<uint64_t> numbers) {
+  std::string large;
+  for (const uint64_t number : numbers) {
+    if (number >= kIn64Bits) AppendLittleEndian(number, large);
+  }
+  if (large.empty()) return large;
+  std::string field;
+  AppendLittleEndian(kField64, field);
+  AppendLittleEndian(static_cast<uint16_t>(large.size()), field);
+  return field + large;
+}
 
 // What a local header and a directory entry have in common.
-void AppendDescription(uint32_t checksum, uint32_t size, uint16_t name_size, uint16_t extra_size, std::string& out) {
-  AppendLittleEndian(kVersion, out);
+void AppendDescription(uint32_t checksum, uint64_t size, size_t name_size, const std::string& extra, bool large,
+                       std::string& out) {
+  AppendLittleEndian(large ? kVersion64 : kVersion, out);
   AppendLittleEndian(kUtf8Names, out);
   AppendLittleEndian(uint16_t{0}, out);  // stored
   AppendLittleEndian(kTime, out);
   AppendLittleEndian(kDate, out);
   AppendLittleEndian(checksum, out);
-  AppendLittleEndian(size, out);
-  AppendLittleEndian(size, out);
-  AppendLittleEndian(name_size, out);
-  AppendLittleEndian(extra_size, out);
+  AppendLittleEndian(Short(size), out);
+  AppendLittleEndian(Short(size), out);
+  AppendLittleEndian(static_cast<uint16_t>(name_size), out);
+  AppendLittleEndian(static_cast<uint16_t>(extra.size()), out);
 }
 
 }  // namespace
 
+ByteSink AppendTo(std::string& bytes) {
+  return [&bytes](std::string_view more) {
+    bytes.append(more);
+    return absl::OkStatus();
+  };
+}
+
+absl::Status ZipWriter::Write(std::string_view bytes) {
+  RETURN_IF_ERROR(sink_(bytes));
+  written_ += bytes.size();
+  return absl::OkStatus();
+}
+
 absl::Status ZipWriter::Add(std::string_view name, std::string_view bytes) {
-  if (name.empty() || name.size() > 4096)
+  if (name.empty() || name.size() > 4096) {
     return DataError(absl::StrCat("zip member ", Quoted(name), ": impossible name"));
+  }
   if (!names_.insert(std::string(name)).second) {
     return DataError(absl::StrCat("zip member ", Quoted(name), ": this name is there already"));
   }
-  const uint64_t offset = archive_.size();
-  const uint64_t plain_begin = offset + 30 + name.size();
-  uint64_t padding = 0;
+  const uint64_t offset = written_;
+  const uint32_t checksum = libdeflate_crc32(0, bytes.data(), bytes.size());
+  std::string extra = Field64({bytes.size(), bytes.size()});
+  const uint64_t plain_begin = offset + 30 + name.size() + extra.size();
   if (plain_begin % alignment_ != 0) {
     // The field's own header takes four bytes.
-    padding = 4 + (alignment_ - (plain_begin + 4) % alignment_) % alignment_;
+    const uint64_t padding = (alignment_ - (plain_begin + 4) % alignment_) % alignment_;
+    AppendLittleEndian(kPaddingField, extra);
+    AppendLittleEndian(static_cast<uint16_t>(padding), extra);
+    extra.append(padding, 'Z');
   }
-  if (bytes.size() > kMaxBytes || plain_begin + padding + bytes.size() > kMaxBytes) {
-    return DataError(absl::StrCat("zip member ", Quoted(name), ": the archive would exceed 4 GiB; use safetensors"));
-  }
-  uint32_t checksum = 0;
-  for (size_t done = 0; done < bytes.size();) {
-    const size_t part = std::min<size_t>(bytes.size() - done, size_t{1} << 30);
-    checksum = static_cast<uint32_t>(
-        crc32(checksum, reinterpret_cast<const Bytef*>(bytes.data() + done), static_cast<uInt>(part)));
-    done += part;
-  }
-  const auto size = static_cast<uint32_t>(bytes.size());
-  const auto name_size = static_cast<uint16_t>(name.size());
-  AppendLittleEndian(kLocalHeader, archive_);
-  AppendDescription(checksum, size, name_size, static_cast<uint16_t>(padding), archive_);
-  archive_.append(name);
-  if (padding > 0) {
-    AppendLittleEndian(kPaddingField, archive_);
-    AppendLittleEndian(static_cast<uint16_t>(padding - 4), archive_);
-    archive_.append(padding - 4, 'Z');
-  }
-  archive_.append(bytes);
+  std::string header;
+  AppendLittleEndian(kLocalHeader, header);
+  AppendDescription(checksum, bytes.size(), name.size(), extra, bytes.size() >= kIn64Bits, header);
+  header.append(name);
+  header.append(extra);
+  RETURN_IF_ERROR(Write(header));
+  RETURN_IF_ERROR(Write(bytes));
 
+  extra = Field64({bytes.size(), bytes.size(), offset});
   AppendLittleEndian(kDirectoryHeader, directory_);
-  AppendLittleEndian(kVersion, directory_);
-  AppendDescription(checksum, size, name_size, 0, directory_);
+  AppendLittleEndian(extra.empty() ? kVersion : kVersion64, directory_);
+  AppendDescription(checksum, bytes.size(), name.size(), extra, !extra.empty(), directory_);
   AppendLittleEndian(uint16_t{0}, directory_);  // comment
   AppendLittleEndian(uint16_t{0}, directory_);  // disk
   AppendLittleEndian(uint16_t{0}, directory_);  // internal attributes
   AppendLittleEndian(uint32_t{0}, directory_);  // external attributes
-  AppendLittleEndian(static_cast<uint32_t>(offset), directory_);
+  AppendLittleEndian(Short(offset), directory_);
   directory_.append(name);
+  directory_.append(extra);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> ZipWriter::Finish() {
-  if (names_.size() >= 0xffff || archive_.size() + directory_.size() > kMaxBytes) {
-    return DataError(absl::StrCat("zip archive of ", names_.size(), " members and ", archive_.size(),
-                                  " bytes: more than the format without its 64-bit extension holds; use safetensors"));
+absl::Status ZipWriter::Finish() {
+  const uint64_t offset = written_;
+  const uint64_t count = names_.size();
+  const uint64_t size = directory_.size();
+  const auto short_count = static_cast<uint16_t>(std::min(count, kCountIn64Bits));
+  std::string end;
+  if (count >= kCountIn64Bits || size >= kIn64Bits || offset >= kIn64Bits) {
+    AppendLittleEndian(kEndRecord64, end);
+    AppendLittleEndian(uint64_t{44}, end);  // bytes that follow in this record
+    AppendLittleEndian(kVersion64, end);
+    AppendLittleEndian(kVersion64, end);
+    AppendLittleEndian(uint64_t{0}, end);  // disks
+    AppendLittleEndian(count, end);
+    AppendLittleEndian(count, end);
+    AppendLittleEndian(size, end);
+    AppendLittleEndian(offset, end);
+    AppendLittleEndian(kEndLocator64, end);
+    AppendLittleEndian(uint32_t{0}, end);  // disk
+    AppendLittleEndian(offset + size, end);
+    AppendLittleEndian(uint32_t{1}, end);  // disks in all
   }
-  const auto offset = static_cast<uint32_t>(archive_.size());
-  archive_ += directory_;
-  AppendLittleEndian(kEndRecord, archive_);
-  AppendLittleEndian(uint32_t{0}, archive_);  // disks
-  AppendLittleEndian(static_cast<uint16_t>(names_.size()), archive_);
-  AppendLittleEndian(static_cast<uint16_t>(names_.size()), archive_);
-  AppendLittleEndian(static_cast<uint32_t>(directory_.size()), archive_);
-  AppendLittleEndian(offset, archive_);
-  AppendLittleEndian(uint16_t{0}, archive_);  // comment
-  return std::move(archive_);
+  AppendLittleEndian(kEndRecord, end);
+  AppendLittleEndian(uint32_t{0}, end);  // disks
+  AppendLittleEndian(short_count, end);
+  AppendLittleEndian(short_count, end);
+  AppendLittleEndian(Short(size), end);
+  AppendLittleEndian(Short(offset), end);
+  AppendLittleEndian(uint16_t{0}, end);  // comment
+  RETURN_IF_ERROR(Write(directory_));
+  return Write(end);
 }
 
 }  // namespace cubist

@@ -1,34 +1,43 @@
-// Zip archives of stored members whose data starts at chosen alignments. libzip's writer cannot
-// align, and dates what it writes; this one is a page of fixed records (PKWARE APPNOTE 4.3) and
-// gives the same bytes for the same members.
+// Zip archives of stored members whose data starts at chosen alignments, written front to back. libzip's
+// writer cannot align, and dates what it writes; this one is a page of fixed records (PKWARE APPNOTE 4.3)
+// and gives the same bytes for the same members.
 #ifndef CUBIST_DATA_PROCESS_FORMATS_ZIP_WRITER_H_
 #define CUBIST_DATA_PROCESS_FORMATS_ZIP_WRITER_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
-#include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 
 namespace cubist {
 
-// Builds the archive in memory. Members of 4 GiB and more, and archives beyond 4 GiB, are refused.
+// Takes the bytes of a file, in order and in pieces of any size.
+using ByteSink = std::function<absl::Status(std::string_view bytes)>;
+
+// A sink that collects everything in `bytes`, which must outlive it.
+ByteSink AppendTo(std::string& bytes);
+
+// Keeps the directory in memory, nothing else. The 64-bit records (APPNOTE 4.3.9, 4.5.3) are written only where a
+// member, an offset or the number of members needs them. After an error the archive is lost.
 class ZipWriter {
  public:
   // Data starts at multiples of `alignment` bytes within the archive; 1 for anywhere, at most 4096.
-  explicit ZipWriter(size_t alignment) : alignment_(alignment) {}
+  ZipWriter(size_t alignment, ByteSink sink) : alignment_(alignment), sink_(std::move(sink)) {}
 
-  // Errors: DataError for an empty, too long or repeated name, or too many bytes.
+  // Errors: DataError for an empty, too long or repeated name; those of the sink.
   absl::Status Add(std::string_view name, std::string_view bytes);
-  // The archive. Must be the last call.
-  absl::StatusOr<std::string> Finish();
+  // Writes the directory. Must be the last call. Errors: those of the sink.
+  absl::Status Finish();
 
  private:
+  absl::Status Write(std::string_view bytes);
+
   size_t alignment_;
-  std::string archive_;
+  ByteSink sink_;
+  uint64_t written_ = 0;
   std::string directory_;
   std::unordered_set<std::string> names_;
 };

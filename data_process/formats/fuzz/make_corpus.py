@@ -213,6 +213,9 @@ def pickles():
         "tensor_empty_and_huge": tensor_opcodes(shape=(0, 1 << 40), stride=((1 << 63) - 1, 1)),
         "object_with_state": b"cpkg\nNode\n)\x81q\x01}(" + text(b"_parent") + b"h\x01ub",
         "os_system_is_a_record": b"cos\nsystem\n" + text(b"true") + b"\x85R",
+        "numpy_scalar": b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n" + text(b"i4") + b"\x89\x88\x87R(K\x03" +
+                        text(b"<") + b"NNNtbC\x04\xff\xff\xff\xff\x86R",
+        "torch_size": b"ctorch\nSize\nK\x04K\x02\x86\x85R",
     }
     for name, opcodes in good.items():
         write("pickle", "good_" + name, pickle_of(opcodes))
@@ -261,6 +264,18 @@ def torch_zip():
                                                 (b"s", tensor_opcodes(shape=(1, 1, 3), offset=2, stride=((1 << 63) - 1, 7, 1))),
                                                 (b"e", tensor_opcodes(shape=(2, 6), stride=(0, 1))),
                                                 (b"z", tensor_opcodes(shape=(0, 1 << 40), stride=(1, 1)))], [("0", floats)]))
+    write("torch_zip", "good_views", archive([(b"permuted", tensor_opcodes(shape=(2, 1, 3), stride=(1, 9, 2))),
+                                              (b"overlapping", tensor_opcodes(shape=(4, 3), stride=(1, 1))),
+                                              (b"both", tensor_opcodes(shape=(2, 3, 2), stride=(2, 0, 1), offset=1)),
+                                              (b"rows", tensor_opcodes(shape=(3,), stride=(2,), offset=1))], [("0", floats)]))
+    ours = (HERE.parent / "testdata" / "written_by_us.pth").read_bytes()
+    write("torch_zip", "good_written_by_us", ours)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(ours)) as old, zipfile.ZipFile(stream, "w") as large:
+        for name in old.namelist():
+            with large.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
+                member.write(old.read(name))
+    write("torch_zip", "good_zip64", stream.getvalue())
     write("torch_zip", "good_bool", archive([(b"b", tensor_opcodes(storage=b"BoolStorage"))], [("0", b"\0\1\2\3\4\xff")]))
     for name, bytes_ in {
             "expanded_to_4_GiB": archive([(b"e", tensor_opcodes(shape=(1 << 30,), stride=(0,)))], [("0", floats)]),
