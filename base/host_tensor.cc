@@ -1,5 +1,7 @@
 #include "base/host_tensor.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -56,6 +58,17 @@ void Dispatch(DType dtype, Visitor visit) {
   }
 }
 
+// Large arrays ask for huge pages: what they cost is mostly the faults of their first use.
+std::shared_ptr<std::byte> Allocate(size_t size) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const std::align_val_t alignment = size >= 2 * kHugePage ? std::align_val_t{kHugePage} : kAlignment;
+  void* const memory = ::operator new(size, alignment);
+  // A kernel without them says no, which changes nothing but time.
+  if (size >= 2 * kHugePage) ::madvise(memory, size / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return std::shared_ptr<std::byte>(static_cast<std::byte*>(memory),
+                                    [alignment](std::byte* bytes) { ::operator delete(bytes, alignment); });
+}
+
 }  // namespace
 
 HostTensor::HostTensor() : HostTensor(DType::kFloat32, {0}) {}
@@ -64,8 +77,7 @@ HostTensor::HostTensor(DType dtype, std::vector<int64_t> shape) : dtype_(dtype),
   const std::optional<uint64_t> byte_size = CheckedByteSize(dtype_, shape_);
   if (!byte_size.has_value()) Fail(absl::StrCat("impossible shape [", absl::StrJoin(shape_, ","), "]"));
   size_ = static_cast<int64_t>(*byte_size / SizeOf(dtype_));
-  bytes_ = std::shared_ptr<std::byte>(static_cast<std::byte*>(::operator new(*byte_size, kAlignment)),
-                                      [](std::byte* bytes) { ::operator delete(bytes, kAlignment); });
+  bytes_ = Allocate(*byte_size);
 }
 
 HostTensor HostTensor::Select(int64_t i) const {

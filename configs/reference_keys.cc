@@ -209,6 +209,12 @@ const std::vector<LeftOutKey>& LeftOutKeys() {
       {"use_input_normal", kVae, kFixed, "false", "the scenes have no normals"},
       {"use_input_intensity", kVae, kFixed, "false", "the scenes have no intensities"},
       {"use_input_semantic", kVae, kFixed, "true", kOneWay},
+      // Its constructor adds these, so that checkpoints have them.
+      {"use_input_color", kVae, kFixed, "false", kOff},
+      {"with_color_branch", kVae, kFixed, "false", kOff},
+      {"supervision.color_weight", kVae, kFixed, "0", kOff},
+      {"with_normal_branch", kVae, kFixed, "false", kOff},
+      {"with_semantic_branch", kVae, kDerived, "", "whether supervision.semantic_weight is above 0"},
       {"remain_h", kVae, kDerived, "", "some level of voxel_vae.pool_height_levels keeps the height, or none"},
       {"normalize_kld", kVae, kFixed, "true", kOneWay},
       {"pretrained_weight", kVae, kFixed, "null", "train --init_from takes weights"},

@@ -52,16 +52,16 @@ expect 0 "${train}" "${tiny}" --max_steps 1 --fresh --set learning_rate.initial=
 
 # Weights of one run start another.
 expect 0 "${train}" "${tiny}" --wname child --init_from runs/tiny --max_steps 1
-log_says "weights: all 105 tensors from runs/tiny/checkpoints/step-000000009"
+log_says "weights: all 105 tensors from" "runs/tiny/checkpoints/step-000000009"
 expect 0 "${train}" "${tiny}" --wname copy --init_from runs/tiny/checkpoints/step-000000009/model.safetensors --max_steps 0
 # The same command goes on with a run that started from weights.
 expect 0 "${train}" "${tiny}" --wname child --init_from runs/tiny --max_steps 2
 log_says "resuming after step 1" "were for the start of this run"
 expect 0 "${train}" "${tiny}" --wname state --resume_from runs/tiny --max_steps 9
-log_says "resuming after step 9 from runs/tiny/checkpoints"
+log_says "resuming after step 9 from" "runs/tiny/checkpoints"
 same_checkpoint runs/tiny runs/state 000000009
 expect 2 "${train}" "${tiny}" --wname lost --resume_from nowhere
-log_says "--resume_from nowhere" "--init_from"
+log_says "--resume_from nowhere" "there is no such run, checkpoint or file"
 expect 2 "${train}" "${tiny}" --wname lost --init_from nowhere.ckpt
 log_says "--init_from nowhere.ckpt"
 [[ ! -e runs/lost ]] || fail "a run that could not start leaves nothing"

@@ -2,6 +2,9 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "tools/tasks/host_tensor_torch.h"
@@ -20,18 +23,28 @@ absl::Status CopyInto(const HostTensor& source, const std::string& from, const N
   return absl::OkStatus();
 }
 
-absl::Status RestoreOptimizer(const Checkpoint& checkpoint, const FlatOptimizer& optimizer) {
-  for (const std::string& group : optimizer.Groups()) {
-    const std::vector<NamedTensor> tensors = optimizer.Group(group);
-    if (checkpoint.Tensors(group).size() != tensors.size()) {
-      return StorageError(absl::StrCat(checkpoint.folder(), ": group ", group, " has ",
-                                       checkpoint.Tensors(group).size(), " tensors, this model has ", tensors.size()));
-    }
-    for (const NamedTensor& tensor : tensors) {
-      ASSIGN_OR_RETURN(const HostTensor value, checkpoint.Read(group, tensor.name));
-      RETURN_IF_ERROR(CopyInto(value, checkpoint.folder(), tensor));
-    }
+absl::Status RestoreGroup(const AnyCheckpoint& checkpoint, const FlatOptimizer& optimizer, const std::string& group) {
+  const std::string& from = checkpoint.description().path;
+  const std::vector<NamedTensor> tensors = optimizer.Group(group);
+  const auto found = std::count_if(checkpoint.tensors().begin(), checkpoint.tensors().end(),
+                                   [&group](const ListedTensor& tensor) { return tensor.group == group; });
+  if (static_cast<size_t>(found) != tensors.size()) {
+    return StorageError(
+        absl::StrCat(from, ": group ", group, " has ", found, " tensors, this model has ", tensors.size()));
   }
+  for (const NamedTensor& tensor : tensors) {
+    const std::optional<size_t> number = checkpoint.Find(group, tensor.name);
+    if (!number.has_value()) {
+      return StorageError(absl::StrCat(from, ": group ", group, " has no tensor \"", tensor.name, "\""));
+    }
+    ASSIGN_OR_RETURN(const HostTensor value, checkpoint.Read(*number));
+    RETURN_IF_ERROR(CopyInto(value, from, tensor));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RestoreOptimizer(const AnyCheckpoint& checkpoint, const FlatOptimizer& optimizer) {
+  for (const std::string& group : optimizer.Groups()) RETURN_IF_ERROR(RestoreGroup(checkpoint, optimizer, group));
   return absl::OkStatus();
 }
 

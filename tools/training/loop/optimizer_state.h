@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "base/host_tensor.h"
-#include "tools/training/checkpoint/checkpoint_reader.h"
+#include "tools/interchange/any_checkpoint.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
 #include "tools/training/communicator/communicator.h"
 #include "tools/training/optimizer/flat_optimizer.h"
@@ -18,8 +18,11 @@ namespace cubist {
 // Writes `source` into the target's tensor, whose shape it must have. DataError naming `from` and the tensor.
 absl::Status CopyInto(const HostTensor& source, const std::string& from, const NamedTensor& target);
 
-// Every tensor of the optimizer from the checkpoint, and none left over. StorageErrors name file and tensor.
-absl::Status RestoreOptimizer(const Checkpoint& checkpoint, const FlatOptimizer& optimizer);
+// Every tensor of a group of the optimizer from the checkpoint, and none left over. Errors name file and tensor:
+// StorageError, and those of reading `checkpoint`.
+absl::Status RestoreGroup(const AnyCheckpoint& checkpoint, const FlatOptimizer& optimizer, const std::string& group);
+// The same of all groups.
+absl::Status RestoreOptimizer(const AnyCheckpoint& checkpoint, const FlatOptimizer& optimizer);
 
 // Groups of the optimizer in host memory; the groups point into the copies.
 struct HostOptimizerState {

@@ -8,12 +8,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/file_ops.h"
 #include "base/status.h"
 #include "configs/resume_comparison.h"
+#include "tools/interchange/any_checkpoint.h"
+#include "tools/interchange/checkpoint_reference.h"
+#include "tools/interchange/own_checkpoint.h"
+#include "tools/interchange/weights_match.h"
 #include "tools/tasks/host_tensor_torch.h"
 #include "tools/training/loop/optimizer_state.h"
-#include "tools/training/loop/weights_source.h"
 
 namespace cubist {
 namespace {
@@ -29,30 +31,41 @@ const std::vector<std::string>& KnownPrefixes() {
   return *prefixes;
 }
 
+// The checkpoint that a flag names.
+absl::StatusOr<std::unique_ptr<AnyCheckpoint>> OpenFor(const std::string& flag, const std::string& reference) {
+  const absl::StatusOr<std::string> path = ResolveCheckpoint(reference);
+  if (!path.ok()) return Annotate(path.status(), absl::StrCat(flag, " ", reference));
+  return AnyCheckpoint::Open(*path);
+}
+
+// The moving averages start where the weights are.
+void StartAverages(const FlatOptimizer& optimizer) {
+  const std::vector<NamedTensor> model = optimizer.Group("model"), ema = optimizer.Group("ema");
+  const at::NoGradGuard no_gradients;
+  for (size_t i = 0; i < ema.size(); ++i) ema[i].tensor.copy_(model[i].tensor);
+}
+
 absl::Status LoadWeights(const std::string& reference, const FlatOptimizer& optimizer,
                          const std::function<void(const std::string&)>& say) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<WeightsSource> source, WeightsSource::Open(reference));
+  ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> source, OpenFor("--init_from", reference));
   const std::vector<NamedTensor> model = optimizer.Group("model");
   std::vector<WantedTensor> wanted;
   for (const NamedTensor& tensor : model) wanted.push_back({tensor.name, tensor.tensor.sizes().vec()});
   ASSIGN_OR_RETURN(const auto match, MatchWeights(*source, wanted, KnownPrefixes()));
   for (const NamedTensor& tensor : model) {
     ASSIGN_OR_RETURN(const HostTensor value, source->Read(match.at(tensor.name)));
-    RETURN_IF_ERROR(CopyInto(value, source->description(), tensor));
+    RETURN_IF_ERROR(CopyInto(value, source->description().path, tensor));
   }
-  // The moving averages start where the weights do.
-  const std::vector<NamedTensor> ema = optimizer.Group("ema");
-  const at::NoGradGuard no_gradients;
-  for (size_t i = 0; i < ema.size(); ++i) ema[i].tensor.copy_(model[i].tensor);
-  say(absl::StrCat("weights: all ", model.size(), " tensors from ", source->description()));
+  StartAverages(optimizer);
+  say(absl::StrCat("weights: all ", model.size(), " tensors from ", source->description().path));
   return absl::OkStatus();
 }
 
 // Says what changed since the checkpoint was written, or refuses to go on.
-absl::Status CheckConfigAgainst(const Checkpoint& checkpoint, const ValidatedExperiment& experiment,
+absl::Status CheckConfigAgainst(const CheckpointDescription& checkpoint, const ValidatedExperiment& experiment,
                                 const std::function<void(const std::string&)>& say) {
-  const std::string name = checkpoint.folder() + "/config.textproto";
-  ASSIGN_OR_RETURN(const ValidatedExperiment stored, LoadExperimentText(checkpoint.config_text(), name));
+  const std::string name = checkpoint.path + "/config.textproto";
+  ASSIGN_OR_RETURN(const ValidatedExperiment stored, LoadExperimentText(checkpoint.config_text, name));
   const std::vector<FieldDifference> differences = CompareForResume(stored.proto(), experiment.proto());
   const std::string fatal = DescribeDifferences(differences, FATAL);
   if (!fatal.empty()) {
@@ -88,8 +101,8 @@ class Starter {
       ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store_.List());
       const bool is_own = std::find(steps.begin(), steps.end(), replay_from) != steps.end();
       if (!is_own && !options_.resume_from.empty()) return ResumeElsewhere();
-      ASSIGN_OR_RETURN(const Checkpoint checkpoint, store_.Load(replay_from));
-      return Resume(checkpoint);
+      ASSIGN_OR_RETURN(Checkpoint checkpoint, store_.Load(replay_from));
+      return Resume(*AsAnyCheckpoint(std::move(checkpoint)));
     }
     std::optional<LoadReport> report;
     if (!options_.replay_from_step.has_value()) {
@@ -103,13 +116,17 @@ class Starter {
       }
       start_.resumed_own = true;
       if (shape_.rank == 0) RETURN_IF_ERROR(store_.ResumeFrom(report->checkpoint));
-      return Resume(report->checkpoint);
+      return Resume(*AsAnyCheckpoint(std::move(report->checkpoint)));
     }
     if (!options_.init_from.empty()) {
       RETURN_IF_ERROR(LoadWeights(options_.init_from, optimizer_, [this](const std::string& line) { Say(line); }));
     } else if (!options_.resume_from.empty()) {
       return ResumeElsewhere();
     }
+    return NewState();
+  }
+
+  checkpoint::TrainingState NewState() const {
     checkpoint::TrainingState state;
     state.set_step(0);
     state.set_samples_consumed(0);
@@ -122,9 +139,10 @@ class Starter {
 
   void Say(const std::string& line) { start_.lines.push_back(line); }
 
-  absl::StatusOr<checkpoint::TrainingState> Resume(const Checkpoint& checkpoint) {
-    RETURN_IF_ERROR(CheckConfigAgainst(checkpoint, experiment_, [this](const std::string& line) { Say(line); }));
-    checkpoint::TrainingState state = checkpoint.state();
+  absl::StatusOr<checkpoint::TrainingState> Resume(const AnyCheckpoint& checkpoint) {
+    const CheckpointDescription& from = checkpoint.description();
+    RETURN_IF_ERROR(CheckConfigAgainst(from, experiment_, [this](const std::string& line) { Say(line); }));
+    checkpoint::TrainingState state = from.state;
     RETURN_IF_ERROR(CheckBatch(state));
     if (std::string& stored = (*state.mutable_texts())[kDataManifest]; stored != data_manifest_) {
       Say("warning: the clips of this run have changed since it was saved (their names, their tars' sizes, or which of "
@@ -132,8 +150,38 @@ class Starter {
       stored = data_manifest_;
     }
     RETURN_IF_ERROR(RestoreOptimizer(checkpoint, optimizer_));
-    start_.checkpoint_sha256 = checkpoint.manifest_sha256();
-    Say(absl::StrCat("resuming after step ", checkpoint.step(), " from ", checkpoint.folder()));
+    start_.checkpoint_sha256 = from.identity;
+    Say(absl::StrCat("resuming after step ", state.step(), " from ", from.path));
+    return state;
+  }
+
+  // From a checkpoint of the reference: it has weights, moments and a step, and no draws of ours.
+  absl::StatusOr<checkpoint::TrainingState> ResumeReference(const AnyCheckpoint& checkpoint) {
+    const CheckpointDescription& from = checkpoint.description();
+    RETURN_IF_ERROR(from.optimizer);
+    if (!checkpoint.HasGroup("optimizer") || !from.state.has_step()) {
+      return ConfigError(absl::StrCat("--resume_from ", from.path, ": is no full state but weights alone (",
+                                      from.format_name, "), which --init_from takes"));
+    }
+    if (from.config_text.empty()) {
+      Say("warning: its hyper-parameters make no config of ours, so they are not compared with this run's");
+    } else {
+      RETURN_IF_ERROR(CheckConfigAgainst(from, experiment_, [this](const std::string& line) { Say(line); }));
+    }
+    for (const std::string& group : optimizer_.Groups()) {
+      if (group != "ema" || checkpoint.HasGroup(group)) {
+        RETURN_IF_ERROR(RestoreGroup(checkpoint, optimizer_, group));
+      } else {
+        StartAverages(optimizer_);
+        Say("the file has no moving averages: they start at its weights");
+      }
+    }
+    checkpoint::TrainingState state = NewState();
+    state.set_step(from.state.step());
+    state.set_samples_consumed(from.state.step() * shape_.global());
+    start_.checkpoint_sha256 = from.identity;
+    Say(absl::StrCat("resuming after step ", state.step(), " from ", from.path, " (", from.format_name,
+                     "), as if each step had taken this run's ", shape_.global(), " samples"));
     return state;
   }
 
@@ -162,18 +210,10 @@ class Starter {
   }
 
   absl::StatusOr<checkpoint::TrainingState> ResumeElsewhere() {
-    std::string folder = options_.resume_from;
-    if (!IsDirectory(folder)) {
-      return ConfigError(absl::StrCat("--resume_from ", folder,
-                                      ": no such folder; it takes a run's folder or one of its checkpoints. The "
-                                      "weights alone of a .ckpt or .safetensors file are taken by --init_from"));
-    }
-    const CheckpointStore other(SystemFileOps(), folder + "/checkpoints");
-    ASSIGN_OR_RETURN(const std::vector<int64_t> steps, other.List());
-    if (!steps.empty()) folder = other.FolderOf(steps.back());
-    ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(folder));
-    store_.SetParent(checkpoint.manifest_sha256());
-    return Resume(checkpoint);
+    ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> other, OpenFor("--resume_from", options_.resume_from));
+    store_.SetParent(other->description().identity);
+    const bool is_ours = other->description().format == CheckpointFormat::kCubist;
+    return is_ours ? Resume(*other) : ResumeReference(*other);
   }
 
   const ValidatedExperiment& experiment_;

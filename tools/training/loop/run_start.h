@@ -32,7 +32,7 @@ struct RunStart {
 // Writes parameters, moments and averages into `parts`. On rank 0 the store is told what the run goes on from;
 // other ranks only read. Errors: ConfigError with both values when a field differs that is FATAL on resume, or
 // when a step would take another number of samples; StorageError when a checkpoint does not verify; those of
-// WeightsSource.
+// ResolveCheckpoint and AnyCheckpoint (tools/interchange).
 absl::StatusOr<RunStart> StartRun(const ValidatedExperiment& experiment, const StartOptions& options,
                                   CheckpointStore& store, const RunParts& parts);
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status.h"
+#include "tools/interchange/own_checkpoint.h"
 #include "tools/tasks/host_tensor_torch.h"
 #include "tools/training/checkpoint/rank_checkpoint.h"
 #include "tools/training/communicator/rank_agreement.h"
@@ -247,9 +248,10 @@ void Trainer::KeepBases() {
 
 // Back to the last planned checkpoint, and on with the draw `samples_consumed`.
 absl::Status Trainer::Rollback(int64_t samples_consumed) {
-  ASSIGN_OR_RETURN(const Checkpoint checkpoint, parts_.store.Load(RollbackBase()));
-  RETURN_IF_ERROR(RestoreOptimizer(checkpoint, optimizer_));
-  checkpoint::TrainingState state = checkpoint.state();
+  ASSIGN_OR_RETURN(Checkpoint loaded, parts_.store.Load(RollbackBase()));
+  const std::unique_ptr<AnyCheckpoint> checkpoint = AsAnyCheckpoint(std::move(loaded));
+  RETURN_IF_ERROR(RestoreOptimizer(*checkpoint, optimizer_));
+  checkpoint::TrainingState state = checkpoint->description().state;
   state.set_samples_consumed(samples_consumed);
   // What the run went through stays so.
   state.set_skipped_steps(state_.skipped_steps());

@@ -1,0 +1,90 @@
+// checkpoint show|diff|verify|convert|log: see tools/interchange/checkpoint_flags.h.
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/command_line.h"
+#include "base/file_ops.h"
+#include "base/progress_bar.h"
+#include "base/status.h"
+#include "tools/interchange/any_checkpoint.h"
+#include "tools/interchange/checkpoint_difference.h"
+#include "tools/interchange/checkpoint_flags.h"
+#include "tools/interchange/checkpoint_log.h"
+#include "tools/interchange/checkpoint_overview.h"
+#include "tools/interchange/checkpoint_reference.h"
+#include "tools/interchange/checkpoint_text.h"
+#include "tools/interchange/checkpoint_verification.h"
+#include "tools/interchange/conversion.h"
+
+namespace cubist {
+namespace {
+
+absl::Status Report(const CheckpointFlags& flags, const std::string& text, const std::string& json) {
+  std::fputs(text.c_str(), stdout);
+  return flags.json.empty() ? absl::OkStatus() : WriteFileAtomically(SystemFileOps(), flags.json, json);
+}
+
+absl::StatusOr<std::unique_ptr<AnyCheckpoint>> Open(const std::string& reference) {
+  ASSIGN_OR_RETURN(const std::string path, ResolveCheckpoint(reference));
+  return AnyCheckpoint::Open(path);
+}
+
+absl::Status Run(const CheckpointFlags& flags, bool* differs) {
+  // Megabytes, as people count files; on a terminal only, for what is printed is the result.
+  std::unique_ptr<ProgressBar> bar;
+  const auto progress = [&bar](int64_t done, int64_t total) {
+    if (bar == nullptr && StandardErrorIsTerminal()) bar = std::make_unique<ProgressBar>("MB", total / 1000000, true);
+    if (bar != nullptr) bar->Update(done / 1000000);
+  };
+  if (flags.command == "verify") {
+    return VerifyCheckpoints(flags.references, progress, [&bar](const std::string& line) {
+      bar.reset();
+      std::puts(line.c_str());
+      std::fflush(stdout);
+    });
+  }
+  if (flags.command == "log") {
+    ASSIGN_OR_RETURN(const std::string path, ResolveCheckpoint(flags.references[0]));
+    ASSIGN_OR_RETURN(const std::vector<LogEntry> log, ReadLog(path));
+    return Report(flags, LogText(log), LogJson(log));
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> first, Open(flags.references[0]));
+  if (flags.command == "show") {
+    ASSIGN_OR_RETURN(const CheckpointOverview overview, LookAt(*first, flags.overview, progress));
+    bar.reset();
+    return Report(flags, OverviewText(overview, flags.overview), OverviewJson(overview, flags.overview));
+  }
+  if (flags.command == "diff") {
+    ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> second, Open(flags.references[1]));
+    ASSIGN_OR_RETURN(const auto difference, CompareCheckpoints(*first, *second, flags.tolerance, progress));
+    bar.reset();
+    *differs = !difference.same();
+    return Report(flags, DifferenceText(difference), DifferenceJson(difference));
+  }
+  ASSIGN_OR_RETURN(const ConversionReport report,
+                   ConvertCheckpoint(SystemFileOps(), *first, flags.output, flags.conversion, progress));
+  bar.reset();
+  for (const std::string& remark : report.remarks) std::fprintf(stderr, "%s\n", Escaped(remark).c_str());
+  std::printf("wrote %s (%s, %s)\n", report.output.c_str(), TensorsText(report.tensors).c_str(),
+              BytesText(report.bytes).c_str());
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  const absl::StatusOr<CheckpointFlags> flags = ParseCheckpointFlags(argc, argv);
+  if (!flags.ok()) return FinishProgram("checkpoint", flags.status());
+  if (!flags->help.empty()) {
+    std::fputs(flags->help.c_str(), stdout);
+    return 0;
+  }
+  bool differs = false;
+  const int code = FinishProgram("checkpoint", Run(*flags, &differs));
+  return code == 0 && differs ? 1 : code;
+}
+
+}  // namespace
+}  // namespace cubist
+
+int main(int argc, char** argv) { return cubist::Main(argc, argv); }
