@@ -138,7 +138,8 @@ class InspectTest(unittest.TestCase):
         self.assertEqual(result.code, 0, result.said)
         self.assertRegex(result.err, r"^inspect: wrote all that was found to .*/found\.json\n$")
         self.assertIn("6 clips, 11 attributes", result.out)
-        self.assertIn("nothing is missing, nothing is broken", result.out)
+        self.assertIn("nothing is missing, nothing is broken, as far as first and last members", result.out)
+        self.assertEqual(found["full"], False)
         self.assertNotIn("different", result.out)
         self.assertEqual(found["clips"], sorted(testing.CLIPS))
         self.assertEqual(found["complete"], True)
@@ -157,7 +158,9 @@ class InspectTest(unittest.TestCase):
         # More threads, and every member: the same, but for the videos' frames.
         again, same = inspect_json(root, "--threads", "5")
         self.assertEqual((again.out, same), (result.out, found))
-        _, full = inspect_json(root, "--full")
+        result, full = inspect_json(root, "--full")
+        self.assertTrue(result.out.endswith("nothing is missing, nothing is broken\n"), result.out)
+        self.assertEqual(full["full"], True)
         for attribute in full["attributes"]:
             if "video" in attribute["name"]:
                 self.assertEqual(attribute["members"], {"least": testing.FRAMES, "most": testing.FRAMES})
@@ -356,6 +359,15 @@ class InspectTest(unittest.TestCase):
             ("dynamic_object_info", {".%06d.dynamic_object_info.json" % k: b'{"a": {}}' for k in frames}, "'a'"),
             ("pc_voxelsize_01", None, "element 0 is class 23; classes go from 0 to 22"),
         ]
+        for caption in (b'{"weather": 3}', b'{"weather": null}', b"[]", b'{"weather": "a\\u0000b"}'):
+            with self.subTest(caption=caption):
+                path = os.path.join(root, "caption", clip + ".json")
+                before = content(path)
+                write(path, caption)
+                result, found = inspect_json(root)
+                write(path, before)
+                self.assertEqual(result.code, 3)
+                self.assertEqual([one["path"] for one in found["broken"]], [path])
         for attribute, members, message in cases:
             with self.subTest(attribute + message):
                 path = os.path.join(root, attribute, clip + ".tar")

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "configs/scene_attributes.h"
 #include "data_process/inspection/video_check.h"
+#include "data_process/metadata/caption.h"
 #include "data_process/scenes/archive_check.h"
 #include "data_process/scenes/clip_index.h"
 #include "data_process/scenes/payload.h"
@@ -84,9 +85,15 @@ FileContents InspectVideo(const ClipFile& file, bool full, const ReadLimits& lim
   return contents;
 }
 
+// JSON beside tars and videos are captions.
 FileContents InspectJson(const ClipFile& file, const ReadLimits& limits) {
   FileContents contents;
   absl::StatusOr<Payload> payload = ReadPayload(file.path, limits);
+  if (payload.ok()) {
+    const absl::StatusOr<std::string> bytes = ReadWholeFile(file.path, static_cast<size_t>(limits.max_member_bytes()));
+    const absl::Status caption = bytes.ok() ? ParseCaption(*bytes, file.path).status() : bytes.status();
+    if (!caption.ok()) payload = caption;
+  }
   if (!payload.ok()) {
     contents.bad.push_back(payload.status());
     return contents;
@@ -197,6 +204,7 @@ absl::StatusOr<Inspection> Inspect(const DataTree& tree, bool full, const ReadLi
                                    const std::function<bool()>& stop) {
   Inspection inspection;
   inspection.root = tree.root;
+  inspection.full = full;
   inspection.clips = tree.clips;
   inspection.broken = tree.broken;
   inspection.remarks = tree.remarks;

@@ -39,6 +39,7 @@ struct AttributeSummary {
 
 struct Inspection {
   std::string root;
+  bool full = false;  // whether all members, frames and files were decoded
   std::vector<std::string> clips;
   std::vector<AttributeSummary> attributes;  // by name
   std::vector<MissingFrames> missing_frames;

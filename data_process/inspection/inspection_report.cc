@@ -125,15 +125,19 @@ std::string InspectionText(const Inspection& inspection) {
     absl::StrAppend(&text, "\nalso there\n");
     for (const std::string& remark : inspection.remarks) absl::StrAppend(&text, "  ", remark, "\n");
   }
-  if (inspection.complete()) absl::StrAppend(&text, "\nnothing is missing, nothing is broken\n");
+  if (inspection.complete()) {
+    absl::StrAppend(&text, "\nnothing is missing, nothing is broken",
+                    inspection.full ? "" : ", as far as first and last members and first frames tell; --full reads all",
+                    "\n");
+  }
   return text;
 }
 
 std::string InspectionJson(const Inspection& inspection) {
   using Json = nlohmann::ordered_json;
-  Json json = {{"root", inspection.root},      {"clips", inspection.clips},       {"complete", inspection.complete()},
-               {"attributes", Json::array()},  {"missing_frames", Json::array()}, {"broken", Json::array()},
-               {"remarks", inspection.remarks}};
+  Json json = {{"root", inspection.root}, {"clips", inspection.clips},    {"complete", inspection.complete()},
+               {"full", inspection.full}, {"attributes", Json::array()},  {"missing_frames", Json::array()},
+               {"broken", Json::array()}, {"remarks", inspection.remarks}};
   for (const AttributeSummary& attribute : inspection.attributes) {
     Json holds = Json::array();
     for (const PayloadKinds::Kind& kind : attribute.holds.kinds()) {
