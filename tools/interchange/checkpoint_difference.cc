@@ -226,8 +226,14 @@ absl::StatusOr<CheckpointDifference> CompareCheckpoints(const AnyCheckpoint& a, 
     done += static_cast<int64_t>(first.byte_size());
     if (progress) progress(done, total);
   }
-  difference.config = CompareConfigs(difference.a, difference.b);
-  difference.state = CompareStates(difference.a.state, difference.b.state);
+  // Weights alone tell nothing of a run.
+  const auto tells = [](const CheckpointDescription& of) {
+    return of.state.has_samples_consumed() || !of.config_text.empty();
+  };
+  if (tells(difference.a) && tells(difference.b)) {
+    difference.config = CompareConfigs(difference.a, difference.b);
+    difference.state = CompareStates(difference.a.state, difference.b.state);
+  }
   difference.hint = HintOf(difference);
   return difference;
 }

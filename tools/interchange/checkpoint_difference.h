@@ -49,7 +49,8 @@ struct CheckpointDifference {
   std::vector<std::string> state;   // "step: 100 -> 200", as for config
   std::string hint;                 // a prefix that could explain names that only one has; empty: none
 
-  // Path, format, time, host, program version and parents may differ.
+  // Path, format, time, host, program version and parents may differ, and so may all else about the run if one of the
+  // two is weights alone.
   bool same() const {
     return only_in_a.empty() && only_in_b.empty() && types.empty() && changed.empty() && config.empty() &&
            state.empty();
