@@ -247,6 +247,24 @@ absl::StatusOr<HostTensor> SafetensorsFile::Read(std::string_view name) const {
   return tensor;
 }
 
+absl::Status SafetensorsFile::Stream(std::string_view name, const ByteSink& sink) const {
+  constexpr uint64_t kPiece = uint64_t{1} << 20;
+  const TensorInfo* const info = Info(name);
+  if (info == nullptr || info->dtype == DType::kBool || info->size <= kPiece) {
+    ASSIGN_OR_RETURN(const HostTensor whole, Read(name));
+    return sink(std::string_view(reinterpret_cast<const char*>(whole.bytes()), whole.byte_size()));
+  }
+  std::string piece(kPiece, '\0');
+  for (uint64_t done = 0; done < info->size;) {
+    const uint64_t size = std::min(info->size - done, kPiece);
+    RETURN_IF_ERROR(
+        ReadAt(descriptor_, info->offset + done, piece.data(), size, absl::StrCat(path_, ": tensor ", Quoted(name))));
+    RETURN_IF_ERROR(sink(std::string_view(piece.data(), size)));
+    done += size;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<SafetensorsWriter>> SafetensorsWriter::Create(
     FileOps& ops, const std::string& path, const std::vector<TensorInfo>& tensors,
     const std::map<std::string, std::string>& metadata) {

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/byte_sink.h"
 #include "base/file_ops.h"
 #include "base/host_tensor.h"
 
@@ -51,6 +52,8 @@ class SafetensorsFile {
   const TensorInfo* Info(std::string_view name) const;
   // Errors: DataError if there is no such tensor, or with the offset at which reading failed.
   absl::StatusOr<HostTensor> Read(std::string_view name) const;
+  // The same bytes in pieces, front to back, of which one is in memory.
+  absl::Status Stream(std::string_view name, const ByteSink& sink) const;
 
  private:
   SafetensorsFile() = default;

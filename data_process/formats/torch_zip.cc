@@ -127,7 +127,7 @@ absl::StatusOr<TorchFile> OpenTorchZipFile(const std::string& path, const TorchL
   return TorchFile::Open(std::move(shared));
 }
 
-absl::StatusOr<HostTensor> TorchFile::Materialize(const PickleTensor& tensor) const {
+absl::StatusOr<const ZipMember*> TorchFile::FindStorage(const PickleTensor& tensor) const {
   const ZipReader& zip = *shared_->zip;
   const std::string name = absl::StrCat(shared_->root_folder, "/data/", tensor.storage_key);
   const std::string what = absl::StrCat(zip.what(), ": member ", Quoted(name));
@@ -147,6 +147,13 @@ absl::StatusOr<HostTensor> TorchFile::Materialize(const PickleTensor& tensor) co
     return DataError(absl::StrCat(what, ": a tensor in it is larger than the limit of ",
                                   shared_->limits.max_tensor_bytes, " bytes"));
   }
+  return member;
+}
+
+absl::StatusOr<HostTensor> TorchFile::Materialize(const PickleTensor& tensor) const {
+  const ZipReader& zip = *shared_->zip;
+  ASSIGN_OR_RETURN(const ZipMember* const member, FindStorage(tensor));
+  const std::string what = absl::StrCat(zip.what(), ": member ", Quoted(member->name));
   HostTensor result(tensor.dtype, tensor.shape);
   const std::lock_guard<std::mutex> lock(shared_->mutex);
   const bool verified = shared_->verified.count(member) > 0;
@@ -163,6 +170,39 @@ absl::StatusOr<HostTensor> TorchFile::Materialize(const PickleTensor& tensor) co
   shared_->verified.insert(member);
   NormalizeBooleans(result);
   return result;
+}
+
+absl::Status TorchFile::Stream(const PickleTensor& tensor, const ByteSink& sink) const {
+  constexpr uint64_t kPiece = uint64_t{1} << 20;
+  const StridedPlan plan = PlanStrides(tensor);
+  const bool dense =
+      !plan.overlaps && plan.axes.size() <= 1 &&
+      plan.span * static_cast<int64_t>(SizeOf(tensor.dtype)) == static_cast<int64_t>(DenseBytes(tensor)) &&
+      (plan.axes.empty() || plan.axes[0].from == 1);
+  if (!dense || tensor.dtype == DType::kBool || DenseBytes(tensor) <= kPiece) {
+    ASSIGN_OR_RETURN(const HostTensor whole, Materialize(tensor));
+    return sink(std::string_view(reinterpret_cast<const char*>(whole.bytes()), whole.byte_size()));
+  }
+  const ZipReader& zip = *shared_->zip;
+  ASSIGN_OR_RETURN(const ZipMember* const member, FindStorage(tensor));
+  const std::lock_guard<std::mutex> lock(shared_->mutex);
+  const bool verified = shared_->verified.count(member) > 0;
+  if (verified) {
+    RETURN_IF_ERROR(shared_->ChargeForRereading(*member, tensor, DenseBytes(tensor),
+                                                absl::StrCat(zip.what(), ": member ", Quoted(member->name))));
+  }
+  ASSIGN_OR_RETURN(ZipMemberReader reader, zip.OpenMember(*member, !verified));
+  RETURN_IF_ERROR(reader.Skip(static_cast<uint64_t>(tensor.offset) * SizeOf(tensor.dtype)));
+  std::string piece(kPiece, '\0');
+  for (uint64_t left = DenseBytes(tensor); left > 0;) {
+    const uint64_t size = std::min(left, kPiece);
+    RETURN_IF_ERROR(reader.Read(piece.data(), size));
+    RETURN_IF_ERROR(sink(std::string_view(piece.data(), size)));
+    left -= size;
+  }
+  RETURN_IF_ERROR(reader.Finish());
+  shared_->verified.insert(member);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::map<std::string, HostTensor>> ReadTorchTensors(std::string_view bytes, std::string_view what_view,

@@ -13,10 +13,13 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/byte_sink.h"
 #include "base/host_tensor.h"
 #include "data_process/formats/pickle.h"
 
 namespace cubist {
+
+struct ZipMember;
 
 struct TorchLimits {
   uint64_t max_storage_bytes = uint64_t{16} << 30;  // of one storage
@@ -44,9 +47,14 @@ class TorchFile {
   // it read their elements only. DenseBytes(tensor) is the result's size. Errors: DataError with file and storage: a
   // missing or short member, a checksum, a limit.
   absl::StatusOr<HostTensor> Materialize(const PickleTensor& tensor) const;
+  // The same bytes in pieces, front to back. Memory: a piece, where the tensor lies dense in its storage, else as
+  // above. Errors: as above, also after bytes that are damaged were handed out; those of `sink`.
+  absl::Status Stream(const PickleTensor& tensor, const ByteSink& sink) const;
 
  private:
   struct Shared;
+  // The member that a tensor lies in, with sizes checked.
+  absl::StatusOr<const ZipMember*> FindStorage(const PickleTensor& tensor) const;
   friend absl::StatusOr<TorchFile> OpenTorchZip(std::string_view, std::string_view, const TorchLimits&);
   friend absl::StatusOr<TorchFile> OpenTorchZipFile(const std::string&, const TorchLimits&);
   static absl::StatusOr<TorchFile> Open(std::shared_ptr<Shared> shared);

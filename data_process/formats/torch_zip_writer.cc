@@ -55,18 +55,29 @@ absl::Status TorchZipWriter::Append(const HostTensor& tensor) {
                 std::string_view(reinterpret_cast<const char*>(tensor.bytes()), tensor.byte_size()));
 }
 
-absl::Status TorchZipWriter::Append(DType dtype, const std::vector<int64_t>& shape, std::string_view bytes) {
+absl::Status TorchZipWriter::CheckNext(DType dtype, const std::vector<int64_t>& shape, uint64_t bytes) const {
   if (appended_ == tensors_.size()) {
     return InternalError(absl::StrCat("torch file: a tensor ", Describe(dtype, shape), " after the last of ",
                                       tensors_.size(), " that were announced"));
   }
   const TensorAnnouncement& wanted = tensors_[appended_];
-  if (dtype != wanted.dtype || shape != wanted.shape || bytes.size() != CheckedByteSize(dtype, shape)) {
+  if (dtype != wanted.dtype || shape != wanted.shape || bytes != CheckedByteSize(dtype, shape)) {
     return InternalError(absl::StrCat("torch file: ", Describe(wanted.dtype, wanted.shape), " is announced at ",
-                                      wanted.path, ", and a tensor ", Describe(dtype, shape), " of ", bytes.size(),
+                                      wanted.path, ", and a tensor ", Describe(dtype, shape), " of ", bytes,
                                       " bytes comes"));
   }
+  return absl::OkStatus();
+}
+
+absl::Status TorchZipWriter::Append(DType dtype, const std::vector<int64_t>& shape, std::string_view bytes) {
+  RETURN_IF_ERROR(CheckNext(dtype, shape, bytes.size()));
   return zip_.Add(absl::StrCat(root_folder_, "/data/", appended_++), bytes);
+}
+
+absl::Status TorchZipWriter::AppendStream(DType dtype, const std::vector<int64_t>& shape, const ByteStream& bytes) {
+  const uint64_t size = CheckedByteSize(dtype, shape).value_or(0);
+  RETURN_IF_ERROR(CheckNext(dtype, shape, size));
+  return zip_.AddStream(absl::StrCat(root_folder_, "/data/", appended_++), size, bytes);
 }
 
 absl::Status TorchZipWriter::Finish() {

@@ -40,6 +40,8 @@ class TorchZipWriter {
   absl::Status Append(const HostTensor& tensor);
   // The same; `bytes` are all its elements, dense and row-major.
   absl::Status Append(DType dtype, const std::vector<int64_t>& shape, std::string_view bytes);
+  // The same for bytes that are not at hand all at once; `bytes` is called twice.
+  absl::Status AppendStream(DType dtype, const std::vector<int64_t>& shape, const ByteStream& bytes);
   // Syncs and closes; the caller renames. Errors: InternalError if tensors are missing; StorageError.
   absl::Status Finish();
 
@@ -49,6 +51,8 @@ class TorchZipWriter {
  private:
   TorchZipWriter(ByteSink sink, std::string_view root_folder);
   absl::Status Start(const PythonValue& root);
+  // OK if this tensor is the one that comes next.
+  absl::Status CheckNext(DType dtype, const std::vector<int64_t>& shape, uint64_t bytes) const;
 
   std::string root_folder_;
   ZipWriter zip_;

@@ -197,7 +197,9 @@ class FfmpegReader : public VideoReader {
     decoder_->pkt_timebase = container_->streams[stream_]->time_base;
     decoder_->thread_count = 1;  // errors are logged in this thread, and nothing depends on the machine
     decoder_->max_pixels = MaxCodedPixels();
-    decoder_->error_concealment = 0;
+    // FFmpeg finds the blocks that no slice has reached, and marks their frame, only where it would conceal them:
+    // CheckFrame() refuses such frames. Its own choice of how; nobody sees the outcome.
+    decoder_->error_concealment = FF_EC_GUESS_MVS | FF_EC_DEBLOCK;
     decoder_->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
     // Damaged frames come out, marked, where they would be left out silently.
     decoder_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <random>
 
 #include "data_process/formats/format_testing.h"
 #include "data_process/formats/npz.h"
@@ -329,6 +330,70 @@ TEST(VideoTest, FlippedBitsLoseNoFrames) {
   EXPECT_GT(refused, 200);
   RecordProperty("flipped", static_cast<int>(good.size() - frames));
   RecordProperty("refused", refused);
+}
+
+// 416x240 pixels of waves and grain that move: every block of every frame holds data.
+HostTensor TexturedPicture(int time) {
+  HostTensor image(DType::kUInt8, {240, 416, 3});
+  for (int y = 0; y < 240; ++y) {
+    for (int x = 0; x < 416; ++x) {
+      const auto cell = static_cast<uint32_t>((x + 3 * time) / 5 * 7919 + (y + time) / 3 * 104729);
+      const uint32_t grain = cell * 2654435761u >> 26;
+      const double wave = 60 * std::sin(0.05 * (x + 2 * time)) * std::cos(0.07 * (y - time));
+      for (int channel = 0; channel < 3; ++channel) {
+        image.view<uint8_t, 3>()(y, x, channel) = static_cast<uint8_t>(90 + 8 * channel + wave + grain);
+      }
+    }
+  }
+  return image;
+}
+
+std::string TexturedVideo(const std::string& preset) {
+  const std::string path = ::testing::TempDir() + "/textured.mp4";
+  auto writer = VideoWriter::Create(SystemFileOps(), path, Options(416, 240, preset));
+  EXPECT_TRUE(writer.ok()) << writer.status();
+  for (int time = 0; time < 24; ++time) EXPECT_TRUE((*writer)->Append(TexturedPicture(time)).ok());
+  EXPECT_TRUE((*writer)->Finish().ok());
+  return path;
+}
+
+TEST(VideoTest, WholeVideosOfAllPresetsAreRead) {
+  for (const char* preset : {"ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "veryslow"}) {
+    const auto count = CountFrames(TexturedVideo(preset));
+    ASSERT_TRUE(count.ok()) << preset << count.status();
+    EXPECT_EQ(*count, 24) << preset;
+  }
+}
+
+// Stretches of frames that are inverted, zero or random. H.264 has no checksums: some of it is a good stream of other
+// pictures, but never of fewer.
+TEST(VideoTest, MostDamageIsMet) {
+  constexpr int kFrames = 24, kOfEachKind = 40;
+  for (const auto& [preset, least] : {std::pair("superfast", 70), std::pair("veryslow", 108)}) {
+    const std::string good = Bytes(TexturedVideo(preset));
+    const size_t frames = good.find("mdat") + 4;
+    ASSERT_GT(good.size(), frames + 50000);
+    std::mt19937 random(7);
+    int refused = 0;
+    for (int i = 0; i < 3 * kOfEachKind; ++i) {
+      const int kind = i / kOfEachKind;
+      const size_t length = kind == 0 ? 400 : kind == 1 ? 2000 : 1000;
+      const size_t begin = frames + random() % (good.size() - length - frames);
+      std::string bytes = good;
+      for (size_t at = begin; at < begin + length; ++at) {
+        bytes[at] = static_cast<char>(kind == 0 ? ~bytes[at] : kind == 1 ? 0 : random());
+      }
+      const auto count = CountFrames(WriteTemporary("damaged.mp4", bytes));
+      if (count.ok()) {
+        EXPECT_EQ(*count, kFrames) << preset << " " << i;
+      } else {
+        ++refused;
+        ExpectDataError(count.status(), {"damaged.mp4: video after ", " s: "});
+      }
+    }
+    EXPECT_GE(refused, least) << preset;
+    RecordProperty(preset, refused);
+  }
 }
 
 }  // namespace

@@ -75,6 +75,32 @@ absl::Status ZipWriter::Write(std::string_view bytes) {
 }
 
 absl::Status ZipWriter::Add(std::string_view name, std::string_view bytes) {
+  RETURN_IF_ERROR(Begin(name, bytes.size(), libdeflate_crc32(0, bytes.data(), bytes.size())));
+  return Write(bytes);
+}
+
+absl::Status ZipWriter::AddStream(std::string_view name, uint64_t size, const ByteStream& bytes) {
+  uint32_t checksum = 0, written = 0;
+  uint64_t count = 0;
+  RETURN_IF_ERROR(bytes([&](std::string_view more) {
+    checksum = libdeflate_crc32(checksum, more.data(), more.size());
+    count += more.size();
+    return absl::OkStatus();
+  }));
+  if (count != size) {
+    return InternalError(absl::StrCat("zip member ", Quoted(name), ": ", count, " bytes come, not ", size));
+  }
+  RETURN_IF_ERROR(Begin(name, size, checksum));
+  RETURN_IF_ERROR(bytes([&](std::string_view more) {
+    written = libdeflate_crc32(written, more.data(), more.size());
+    count -= std::min<uint64_t>(count, more.size());
+    return Write(more);
+  }));
+  if (count == 0 && written == checksum) return absl::OkStatus();
+  return InternalError(absl::StrCat("zip member ", Quoted(name), ": its bytes changed while it was written"));
+}
+
+absl::Status ZipWriter::Begin(std::string_view name, uint64_t size, uint32_t checksum) {
   if (name.empty() || name.size() > 4096) {
     return DataError(absl::StrCat("zip member ", Quoted(name), ": impossible name"));
   }
@@ -82,8 +108,7 @@ absl::Status ZipWriter::Add(std::string_view name, std::string_view bytes) {
     return DataError(absl::StrCat("zip member ", Quoted(name), ": this name is there already"));
   }
   const uint64_t offset = written_;
-  const uint32_t checksum = libdeflate_crc32(0, bytes.data(), bytes.size());
-  std::string extra = Field64({bytes.size(), bytes.size()});
+  std::string extra = Field64({size, size});
   const uint64_t plain_begin = offset + 30 + name.size() + extra.size();
   if (plain_begin % alignment_ != 0) {
     // The field's own header takes four bytes.
@@ -94,16 +119,15 @@ absl::Status ZipWriter::Add(std::string_view name, std::string_view bytes) {
   }
   std::string header;
   AppendLittleEndian(kLocalHeader, header);
-  AppendDescription(checksum, bytes.size(), name.size(), extra, bytes.size() >= kIn64Bits, header);
+  AppendDescription(checksum, size, name.size(), extra, size >= kIn64Bits, header);
   header.append(name);
   header.append(extra);
   RETURN_IF_ERROR(Write(header));
-  RETURN_IF_ERROR(Write(bytes));
 
-  extra = Field64({bytes.size(), bytes.size(), offset});
+  extra = Field64({size, size, offset});
   AppendLittleEndian(kDirectoryHeader, directory_);
   AppendLittleEndian(extra.empty() ? kVersion : kVersion64, directory_);
-  AppendDescription(checksum, bytes.size(), name.size(), extra, !extra.empty(), directory_);
+  AppendDescription(checksum, size, name.size(), extra, !extra.empty(), directory_);
   AppendLittleEndian(uint16_t{0}, directory_);  // comment
   AppendLittleEndian(uint16_t{0}, directory_);  // disk
   AppendLittleEndian(uint16_t{0}, directory_);  // internal attributes

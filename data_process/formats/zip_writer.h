@@ -5,17 +5,14 @@
 #define CUBIST_DATA_PROCESS_FORMATS_ZIP_WRITER_H_
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
 
 #include "absl/status/status.h"
+#include "base/byte_sink.h"
 
 namespace cubist {
-
-// Takes the bytes of a file, in order and in pieces of any size.
-using ByteSink = std::function<absl::Status(std::string_view bytes)>;
 
 // A sink that collects everything in `bytes`, which must outlive it.
 ByteSink AppendTo(std::string& bytes);
@@ -29,11 +26,16 @@ class ZipWriter {
 
   // Errors: DataError for an empty, too long or repeated name; those of the sink.
   absl::Status Add(std::string_view name, std::string_view bytes);
+  // The same for bytes that are not at hand all at once: they are asked for twice, the first time for their checksum.
+  // Errors: as above, those of `bytes`; InternalError if it gives others the second time.
+  absl::Status AddStream(std::string_view name, uint64_t size, const ByteStream& bytes);
   // Writes the directory. Must be the last call. Errors: those of the sink.
   absl::Status Finish();
 
  private:
   absl::Status Write(std::string_view bytes);
+  // A member's records: its header, before its bytes, and its entry in the directory.
+  absl::Status Begin(std::string_view name, uint64_t size, uint32_t checksum);
 
   size_t alignment_;
   ByteSink sink_;

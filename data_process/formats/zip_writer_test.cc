@@ -1,5 +1,6 @@
 #include "data_process/formats/zip_writer.h"
 
+#include "base/status.h"
 #include "data_process/formats/format_testing.h"
 #include "data_process/formats/zip_reader.h"
 
@@ -60,6 +61,30 @@ TEST(ZipWriterTest, Refusals) {
     if (status.ok()) status = full.Finish();
     EXPECT_EQ(ExitCodeOf(status), left < 4 ? ExitCode::kStorage : ExitCode::kDone) << left << status;
   }
+}
+
+TEST(ZipWriterTest, StreamsGiveTheBytesOfTheWhole) {
+  const std::string content(100000, 'x');
+  std::string whole, streamed, torn;
+  ZipWriter a(64, AppendTo(whole)), b(64, AppendTo(streamed)), c(64, AppendTo(torn));
+  const auto pieces = [&](const std::string& bytes) {
+    return [&bytes](const ByteSink& sink) -> absl::Status {
+      for (size_t at = 0; at < bytes.size(); at += 777) RETURN_IF_ERROR(sink(std::string_view(bytes).substr(at, 777)));
+      return absl::OkStatus();
+    };
+  };
+  ASSERT_TRUE(a.Add("m", content).ok() && a.Finish().ok());
+  ASSERT_TRUE(b.AddStream("m", content.size(), pieces(content)).ok() && b.Finish().ok());
+  EXPECT_EQ(whole, streamed);
+  EXPECT_FALSE(c.AddStream("m", content.size() + 1, pieces(content)).ok());
+  // Another content the second time.
+  std::string changing = content;
+  int calls = 0;
+  const absl::Status changed = c.AddStream("n", content.size(), [&](const ByteSink& sink) {
+    if (++calls == 2) changing[5] = 'y';
+    return sink(changing);
+  });
+  EXPECT_EQ(ExitCodeOf(changed), ExitCode::kInternal) << changed;
 }
 
 }  // namespace

@@ -59,6 +59,11 @@ uint64_t AnyCheckpoint::TotalBytes(std::string_view group) const {
   return bytes;
 }
 
+absl::Status AnyCheckpoint::Stream(size_t i, const ByteSink& sink) const {
+  ASSIGN_OR_RETURN(const HostTensor whole, Read(i));
+  return sink(std::string_view(reinterpret_cast<const char*>(whole.bytes()), whole.byte_size()));
+}
+
 void AnyCheckpoint::SetTensors(std::vector<ListedTensor> tensors) {
   tensors_ = std::move(tensors);
   by_name_.clear();

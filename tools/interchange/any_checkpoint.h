@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/byte_sink.h"
 #include "base/dtype.h"
 #include "base/host_tensor.h"
 #include "tools/training/checkpoint/checkpoint.pb.h"
@@ -72,6 +73,9 @@ class AnyCheckpoint {
 
   // tensors()[i], dense, verified where the format has checksums. One thread at a time. Errors: as Open.
   virtual absl::StatusOr<HostTensor> Read(size_t i) const = 0;
+  // The same bytes in pieces, front to back; memory a piece, unless the tensor lies scattered. Errors: as above, also
+  // after bytes that are damaged were handed out; those of `sink`.
+  virtual absl::Status Stream(size_t i, const ByteSink& sink) const;
 
  protected:
   // To be filled by whoever opens.

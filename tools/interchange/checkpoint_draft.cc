@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/host_tensor.h"
 #include "base/program_version.h"
 #include "base/status.h"
 #include "data_process/formats/safetensors.h"
@@ -29,20 +28,14 @@ absl::Status FillRunFolder(FileOps& ops, const std::string& folder, const Checkp
                            const BytesProgress& progress) {
   ASSIGN_OR_RETURN(const RunFolder run, RunFolder::Create(ops, folder));
   if (!draft.config_text.empty()) RETURN_IF_ERROR(run.WriteConfig(ops, draft.config_text));
-  int64_t done = 0;
-  const auto total = static_cast<int64_t>(draft.TotalBytes());
+  ByteCounter counted(static_cast<int64_t>(draft.TotalBytes()), progress);
   CheckpointContents contents;
   for (const DraftTensor& tensor : draft.tensors) {
     if (contents.groups.empty() || contents.groups.back().name != tensor.tensor.group) {
       contents.groups.push_back({tensor.tensor.group, {}});
     }
     TensorSource source{tensor.tensor.name, tensor.tensor.dtype, tensor.tensor.shape};
-    source.load = [&tensor, &done, total, &progress]() -> absl::StatusOr<HostTensor> {
-      ASSIGN_OR_RETURN(HostTensor value, tensor.source->Read(tensor.number));
-      done += static_cast<int64_t>(value.byte_size());
-      if (progress) progress(done, total);
-      return value;
-    };
+    source.stream = [&tensor, &counted](const ByteSink& sink) { return tensor.Stream(counted.Through(sink)); };
     contents.groups.back().tensors.push_back(std::move(source));
   }
   contents.state = draft.state;
@@ -56,6 +49,15 @@ absl::Status FillRunFolder(FileOps& ops, const std::string& folder, const Checkp
 }
 
 }  // namespace
+
+ByteSink ByteCounter::Through(ByteSink sink) {
+  return [this, sink = std::move(sink)](std::string_view bytes) -> absl::Status {
+    RETURN_IF_ERROR(sink(bytes));
+    done_ += static_cast<int64_t>(bytes.size());
+    if (progress_) progress_(done_, total_);
+    return absl::OkStatus();
+  };
+}
 
 std::vector<const DraftTensor*> CheckpointDraft::Group(std::string_view group) const {
   std::vector<const DraftTensor*> found;
@@ -110,13 +112,10 @@ absl::Status WriteSafetensorsDraft(FileOps& ops, const std::string& path, const 
   }
   return ReplaceFileAtomically(ops, path, [&](const std::string& temporary) -> absl::Status {
     ASSIGN_OR_RETURN(const auto writer, SafetensorsWriter::Create(ops, temporary, infos, metadata));
-    int64_t done = 0;
-    const auto total = static_cast<int64_t>(draft.TotalBytes());
+    ByteCounter counted(static_cast<int64_t>(draft.TotalBytes()), progress);
     for (const DraftTensor* tensor : order) {
-      ASSIGN_OR_RETURN(const HostTensor value, tensor->source->Read(tensor->number));
-      RETURN_IF_ERROR(writer->Append(value.bytes(), value.byte_size()));
-      done += static_cast<int64_t>(value.byte_size());
-      if (progress) progress(done, total);
+      RETURN_IF_ERROR(tensor->Stream(
+          counted.Through([&](std::string_view bytes) { return writer->Append(bytes.data(), bytes.size()); })));
     }
     return writer->Finish();
   });

@@ -20,6 +20,8 @@ struct DraftTensor {
   ListedTensor tensor;                    // as it will be called
   const AnyCheckpoint* source = nullptr;  // lives as long as the draft
   size_t number = 0;                      // in source->tensors(), of the same dtype and shape
+
+  absl::Status Stream(const ByteSink& sink) const { return source->Stream(number, sink); }
 };
 
 struct CheckpointDraft {
@@ -33,8 +35,22 @@ struct CheckpointDraft {
   uint64_t TotalBytes() const;
 };
 
-// Called with the bytes that are done and all there are, after each tensor.
+// Called with the bytes that are done and all there are.
 using BytesProgress = std::function<void(int64_t done, int64_t total)>;
+
+// Tells a progress of the bytes that pass by.
+class ByteCounter {
+ public:
+  // `progress` may be empty, and outlives this.
+  ByteCounter(int64_t total, const BytesProgress& progress) : total_(total), progress_(progress) {}
+  // To `sink`, counted.
+  ByteSink Through(ByteSink sink);
+
+ private:
+  const int64_t total_;
+  const BytesProgress& progress_;
+  int64_t done_ = 0;
+};
 
 // A run's folder: config.textproto (if there is a config) and checkpoints/step-N with all groups. `train --run_dir`
 // goes on with it and --init_from takes it. `more` are small files beside them, contents by name. It is made under a

@@ -18,10 +18,10 @@ std::string Escaped(std::string_view text);
 // The same of at most `length` bytes, with "..." for the rest.
 std::string Shortened(std::string_view text, size_t length);
 
-std::string CountText(int64_t count);    // "1,234,567"
-std::string BytesText(uint64_t bytes);   // "78.4 MB", "1.2 kB", "16 B"
-std::string NumberText(double number);   // "0.00123": three digits
-std::string TensorsText(int64_t count);  // "1 tensor", "321 tensors"
+std::string CountText(int64_t count);                                  // "1,234,567"
+std::string BytesText(uint64_t bytes);                                 // "78.4 MB", "1.2 kB", "16 B"
+std::string NumberText(double number);                                 // "0.00123": three digits
+std::string TensorsText(int64_t count);                                // "1 tensor", "321 tensors"
 std::string TypeText(DType dtype, const std::vector<int64_t>& shape);  // "float32 512x512x3", "int64 scalar"
 std::string TimeText(double seconds);                                  // "2026-01-31 12:00:00 UTC"
 std::string ShortIdentity(std::string_view identity);                  // its first 12 digits

@@ -7,10 +7,12 @@ here="$(cd "$(dirname "$0")" && pwd)"
 exec python3 - "${here}/make_large_checkpoint" "${here}/../checkpoint" "$@" <<'PYTHON'
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
 
+PAIRS = 3
 maker, checkpoint, folder = sys.argv[1:4]
 gigabytes = sys.argv[4] if len(sys.argv) > 4 else "12"
 megabytes = sys.argv[5] if len(sys.argv) > 5 else "256"
@@ -44,29 +46,39 @@ def warm(name):
     return size
 
 
+def copy(source):
+    if os.path.isdir(source):
+        seconds = run("cp", "-r", "--reflink=never", source, path("copy"))[0]
+        seconds += run("sync", *[os.path.join(r, f) for r, _, fs in os.walk(path("copy")) for f in fs])[0]
+    else:
+        seconds = run("cp", "--reflink=never", source, path("copy"))[0] + run("sync", path("copy"))[0]
+    remove("copy")
+    return seconds
+
+
 try:
     run(maker, path("source.ckpt"), gigabytes, megabytes)
-    print(f"{os.path.getsize(path('source.ckpt')) / 1e9:.1f} GB in tensors of {megabytes} MB, warm cache")
     for source, target in (("source.ckpt", "ours"), ("source.ckpt", "target.safetensors"), ("ours", "target.ckpt")):
         if source == "ours":
             run(checkpoint, "convert", path("source.ckpt"), path("ours"))
             remove("source.ckpt")
-        size = warm(source)
-        begin = time.monotonic()
-        if os.path.isdir(path(source)):
-            run("cp", "-r", "--reflink=never", path(source), path("copy"))
-            run("sync", *[os.path.join(r, f) for r, _, fs in os.walk(path("copy")) for f in fs])
-        else:
-            run("cp", "--reflink=never", path(source), path("copy"))
-            run("sync", path("copy"))
-        copied = time.monotonic() - begin
-        remove("copy")
-        warm(source)
-        converted, memory = run(checkpoint, "convert", path(source), path(target))
-        run(checkpoint, "diff", path(source), path(target))
-        print(f"{source} to {target}: cp and sync {size / copied / 1e9:.2f} GB/s, convert {size / converted / 1e9:.2f} GB/s"
-              f" ({copied / converted:.2f} of cp's speed), peak memory {memory:.0f} MB", flush=True)
-        remove(target)
+        # In turn, so that a machine that changes its speed changes it for both; the first pair only warms up.
+        pairs = []
+        for pair in range(1 + PAIRS):
+            size = warm(source)
+            copied = copy(path(source))
+            warm(source)
+            converted, memory = run(checkpoint, "convert", path(source), path(target))
+            if pair == 0:
+                run(checkpoint, "diff", path(source), path(target))
+            else:
+                pairs.append((copied, converted))
+            remove(target)
+        copied, converted = (statistics.median(times) for times in zip(*pairs))
+        ratio = statistics.median(copied / converted for copied, converted in pairs)
+        print(f"{source} to {target}, {size / 1e9:.1f} GB in tensors of {megabytes} MB, medians of {PAIRS}: cp and sync "
+              f"{size / copied / 1e9:.2f} GB/s, convert {size / converted / 1e9:.2f} GB/s, {ratio:.2f} of cp's speed; "
+              f"peak memory {memory:.0f} MB", flush=True)
 finally:
     shutil.rmtree(folder)
 PYTHON

@@ -203,5 +203,31 @@ TEST_F(ConversionTest, NothingIsOverwrittenAndNothingHalfWrittenStays) {
   EXPECT_EQ(Names(), names);
 }
 
+TEST_F(ConversionTest, DamageInTheMiddleOfATensorIsFound) {
+  const auto source = TestVae();
+  const std::string name = "unet.semantic_head.SingleConv.Conv.weight";
+  const absl::StatusOr<HostTensor> victim = source->Read(*source->Find("model", name));
+  const std::string content(reinterpret_cast<const char*>(victim->bytes()), victim->byte_size());
+  Convert(*source, "a.ckpt");
+  const std::string run = Convert(*source, "run").output;
+  for (const auto& [path, code] :
+       {std::pair(Path("a.ckpt"), ExitCode::kData), std::pair(run + "/model.safetensors", ExitCode::kStorage)}) {
+    std::string bytes = Bytes(path);
+    const size_t at = bytes.find(content);
+    ASSERT_NE(at, std::string::npos);
+    bytes[at + content.size() - 100] ^= 4;
+    std::ofstream(path, std::ios::binary) << bytes;
+    const auto damaged = AnyCheckpoint::Open(code == ExitCode::kData ? path : run);
+    ASSERT_TRUE(damaged.ok()) << damaged.status();
+    const std::vector<std::string> names = Names();
+    for (const char* output : {"c.ckpt", "c.safetensors", "c"}) {
+      const auto report = ConvertCheckpoint(SystemFileOps(), **damaged, Path(output), {}, nullptr);
+      EXPECT_EQ(ExitCodeOf(report.status()), code) << report.status();
+      EXPECT_TRUE(absl::StrContains(std::string(report.status().message()), name)) << report.status();
+    }
+    EXPECT_EQ(Names(), names);
+  }
+}
+
 }  // namespace
 }  // namespace cubist

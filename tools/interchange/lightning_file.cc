@@ -330,20 +330,20 @@ absl::Status WriteTorchDraft(FileOps& ops, const std::string& path, const Checkp
   ASSIGN_OR_RETURN(const PythonValue root, composer.Compose());
   int64_t total = 0;
   for (const Composer::Slot& slot : composer.slots()) {
-    if (slot.tensor != nullptr) total += static_cast<int64_t>(slot.tensor->tensor.bytes());
+    if (slot.tensor != nullptr) total += static_cast<int64_t>(2 * slot.tensor->tensor.bytes());
   }
   return ReplaceFileAtomically(ops, path, [&](const std::string& temporary) -> absl::Status {
     ASSIGN_OR_RETURN(const std::unique_ptr<TorchZipWriter> writer, TorchZipWriter::Create(ops, temporary, root));
-    int64_t done = 0;
+    // The writer takes everything twice, first for the checksum that stands before it.
+    ByteCounter counted(total, progress);
     for (const Composer::Slot& slot : composer.slots()) {
       if (slot.tensor == nullptr) {
         RETURN_IF_ERROR(writer->Append(slot.made));
         continue;
       }
-      ASSIGN_OR_RETURN(const HostTensor value, slot.tensor->source->Read(slot.tensor->number));
-      RETURN_IF_ERROR(writer->Append(value));
-      done += static_cast<int64_t>(value.byte_size());
-      if (progress) progress(done, total);
+      RETURN_IF_ERROR(
+          writer->AppendStream(slot.tensor->tensor.dtype, slot.tensor->tensor.shape,
+                               [&](const ByteSink& sink) { return slot.tensor->Stream(counted.Through(sink)); }));
     }
     return writer->Finish();
   });

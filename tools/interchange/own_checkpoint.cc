@@ -44,6 +44,9 @@ class OwnCheckpoint : public AnyCheckpoint {
   absl::StatusOr<HostTensor> Read(size_t i) const override {
     return checkpoint_.Read(tensors()[i].group, tensors()[i].name);
   }
+  absl::Status Stream(size_t i, const ByteSink& sink) const override {
+    return checkpoint_.Stream(tensors()[i].group, tensors()[i].name, sink);
+  }
 
  private:
   Checkpoint checkpoint_;

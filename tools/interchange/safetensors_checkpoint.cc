@@ -26,6 +26,9 @@ class SafetensorsCheckpoint : public AnyCheckpoint {
   explicit SafetensorsCheckpoint(std::unique_ptr<SafetensorsFile> file) : file_(std::move(file)) {}
 
   absl::StatusOr<HostTensor> Read(size_t i) const override { return file_->Read(file_->names()[order_[i]]); }
+  absl::Status Stream(size_t i, const ByteSink& sink) const override {
+    return file_->Stream(file_->names()[order_[i]], sink);
+  }
 
  private:
   absl::Status Describe() {

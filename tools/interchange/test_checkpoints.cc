@@ -66,7 +66,9 @@ std::unique_ptr<MemoryCheckpoint> TestVae() {
       {"encoder.mix_fc.bias", {4}},
       {"unet.encoders.Enc0-Block0.conv1.Conv.weight", {4, 4, 3, 3, 3}},
       {"unet.pre_kl_bottleneck.pre_kl_bottleneck_0.conv1.Conv.weight", {8, 4, 3, 3, 3}},
-      {"unet.pre_conv.weight", {4, 4}}};
+      {"unet.pre_conv.weight", {4, 4}},
+      // Larger than the pieces in which tensors pass by.
+      {"unet.semantic_head.SingleConv.Conv.weight", {700, 601}}};
   for (const auto& [name, shape] : parameters) vae->Add("model", name, shape);
   AddMoments(*vae, parameters, 12);
   SetRun(*vae, 12, Recipe("quickstart/vae.textproto"));

@@ -69,8 +69,14 @@ class TorchCheckpoint : public AnyCheckpoint {
     if (const auto* made = std::get_if<HostTensor>(&sources_[i])) return *made;
     absl::StatusOr<HostTensor> read = file_.Materialize(std::get<PickleTensor>(sources_[i]));
     if (read.ok()) return read;
-    return WithMessage(read.status(),
-                       absl::StrCat(read.status().message(), " (tensor ", Quoted(tensors()[i].name), ")"));
+    return NamingTensor(read.status(), i);
+  }
+  absl::Status Stream(size_t i, const ByteSink& sink) const override {
+    if (std::holds_alternative<HostTensor>(sources_[i])) return AnyCheckpoint::Stream(i, sink);
+    absl::Status of_sink;
+    const absl::Status streamed = file_.Stream(std::get<PickleTensor>(sources_[i]),
+                                               [&](std::string_view bytes) { return of_sink = sink(bytes); });
+    return streamed.ok() || !of_sink.ok() ? streamed : NamingTensor(streamed, i);
   }
 
  private:
@@ -78,6 +84,9 @@ class TorchCheckpoint : public AnyCheckpoint {
   using Source = std::variant<PickleTensor, HostTensor>;
 
   const std::string& path() const { return description_.path; }
+  absl::Status NamingTensor(const absl::Status& status, size_t i) const {
+    return WithMessage(status, absl::StrCat(status.message(), " (tensor ", Quoted(tensors()[i].name), ")"));
+  }
 
   void Add(const std::string& group, const std::string& name, Source source) {
     ListedTensor tensor{group, name, DType::kFloat32, {}};

@@ -303,6 +303,34 @@ absl::StatusOr<HostTensor> Checkpoint::Read(std::string_view group, std::string_
   return whole;
 }
 
+absl::Status Checkpoint::Stream(std::string_view group, std::string_view name, const ByteSink& sink) const {
+  constexpr uint64_t kPiece = uint64_t{1} << 20;
+  const auto found_group = contents_->groups.find(group);
+  const Contents::Tensor* tensor = nullptr;
+  if (found_group != contents_->groups.end()) {
+    const auto found = found_group->second.find(name);
+    if (found != found_group->second.end()) tensor = &found->second;
+  }
+  if (tensor == nullptr || tensor->parts.size() != 1 || tensor->info.dtype == DType::kBool ||
+      tensor->parts[0].file->layout->Info(name)->size <= kPiece) {
+    ASSIGN_OR_RETURN(const HostTensor whole, Read(group, name));
+    return sink(std::string_view(reinterpret_cast<const char*>(whole.bytes()), whole.byte_size()));
+  }
+  const Contents::Part& part = tensor->parts[0];
+  const std::string& path = part.file->layout->path();
+  const TensorInfo& info = *part.file->layout->Info(name);
+  Xxh3Hasher hasher;
+  std::string piece(kPiece, '\0');
+  for (uint64_t done = 0; done < info.size;) {
+    const uint64_t size = std::min(info.size - done, kPiece);
+    RETURN_IF_ERROR(ReadAt(part.file->descriptor, info.offset + done, size, piece.data(), path));
+    hasher.Add(std::string_view(piece.data(), size));
+    RETURN_IF_ERROR(sink(std::string_view(piece.data(), size)));
+    done += size;
+  }
+  return CheckHash(absl::StrCat(path, ": ", Quoted(name)), "XXH3-128", hasher.Hex(), part.record->xxh3_128());
+}
+
 absl::Status Checkpoint::ForEach(std::string_view group,
                                  const std::function<absl::Status(const std::string&, HostTensor)>& consume) const {
   for (const CheckpointTensor& tensor : Tensors(group)) {

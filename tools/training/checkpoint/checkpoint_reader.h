@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/byte_sink.h"
 #include "base/dtype.h"
 #include "base/host_tensor.h"
 #include "tools/training/checkpoint/checkpoint.pb.h"
@@ -54,6 +55,9 @@ class Checkpoint {
 
   // One tensor, verified, its parts put together.
   absl::StatusOr<HostTensor> Read(std::string_view group, std::string_view name) const;
+  // The same bytes in pieces, front to back. Memory: a piece, where the tensor is in one part. Errors: as Read, also
+  // after bytes that do not verify were handed out; those of `sink`.
+  absl::Status Stream(std::string_view group, std::string_view name, const ByteSink& sink) const;
   // All tensors of a group in the order of their names, one in memory at a time; the first error of
   // a read or of `consume` ends it.
   absl::Status ForEach(std::string_view group,

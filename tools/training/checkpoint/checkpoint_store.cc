@@ -358,7 +358,7 @@ absl::StatusOr<checkpoint::TensorFile> CheckpointStore::WriteTensorFile(FileOps&
   std::vector<TensorInfo> infos;
   for (const TensorSource& tensor : group.tensors) {
     const std::optional<uint64_t> size = CheckedByteSize(tensor.dtype, tensor.shape);
-    if (!size || (*size > 0 && tensor.data == nullptr && !tensor.load)) {
+    if (!size || (*size > 0 && tensor.data == nullptr && !tensor.stream)) {
       return InternalError(absl::StrCat("tensor \"", tensor.name, "\" to be saved has no data or an impossible shape"));
     }
     TensorInfo& info = infos.emplace_back();
@@ -372,23 +372,29 @@ absl::StatusOr<checkpoint::TensorFile> CheckpointStore::WriteTensorFile(FileOps&
       const std::unique_ptr<SafetensorsWriter> writer,
       SafetensorsWriter::Create(tap, absl::StrCat(temporary_folder, "/", file_name), infos, {{"format", "pt"}}));
   for (const TensorSource& tensor : group.tensors) {
-    HostTensor loaded;
-    if (tensor.load) {
-      ASSIGN_OR_RETURN(loaded, tensor.load());
-      if (loaded.dtype() != tensor.dtype || loaded.shape() != tensor.shape) {
-        return InternalError(absl::StrCat("tensor \"", tensor.name, "\" to be saved came as ", loaded.Describe()));
-      }
-    }
-    const void* const data = tensor.load ? loaded.bytes() : tensor.data;
-    const uint64_t size = *CheckedByteSize(tensor.dtype, tensor.shape);
     checkpoint::TensorRecord& record = *file.add_tensors();
     record.set_name(tensor.name);
     record.set_dtype(std::string(Name(tensor.dtype)));
     record.mutable_shape()->Add(tensor.shape.begin(), tensor.shape.end());
     record.mutable_global_shape()->Add(tensor.global_shape.begin(), tensor.global_shape.end());
     record.mutable_offset()->Add(tensor.offset.begin(), tensor.offset.end());
-    record.set_xxh3_128(Xxh3Hex(data, size));
-    RETURN_IF_ERROR(writer->Append(data, size));
+    if (tensor.stream) {
+      Xxh3Hasher hasher;
+      uint64_t count = 0;
+      RETURN_IF_ERROR(tensor.stream([&](std::string_view bytes) {
+        hasher.Add(bytes);
+        count += bytes.size();
+        return writer->Append(bytes.data(), bytes.size());
+      }));
+      if (count != *CheckedByteSize(tensor.dtype, tensor.shape)) {
+        return InternalError(absl::StrCat("tensor \"", tensor.name, "\" to be saved came as ", count, " bytes"));
+      }
+      record.set_xxh3_128(hasher.Hex());
+    } else {
+      const uint64_t size = *CheckedByteSize(tensor.dtype, tensor.shape);
+      record.set_xxh3_128(Xxh3Hex(tensor.data, size));
+      RETURN_IF_ERROR(writer->Append(tensor.data, size));
+    }
   }
   RETURN_IF_ERROR(writer->Finish());
   file.set_size(tap.size());

@@ -28,17 +28,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/byte_sink.h"
 #include "base/dtype.h"
 #include "base/file_ops.h"
-#include "base/host_tensor.h"
 #include "tools/training/checkpoint/checkpoint.pb.h"
 #include "tools/training/checkpoint/checkpoint_reader.h"
 
 namespace cubist {
 
 // A tensor in host memory that somebody else owns: dense, row-major. `global_shape` and `offset` say
-// which part of a larger tensor it is; both empty: all of it. `load` in the place of `data` reads it when it is
-// written, so that no more than one is in memory.
+// which part of a larger tensor it is; both empty: all of it. `stream` in the place of `data` gives its bytes when it
+// is written.
 struct TensorSource {
   std::string name;
   DType dtype = DType::kFloat32;
@@ -46,7 +46,7 @@ struct TensorSource {
   const void* data = nullptr;
   std::vector<int64_t> global_shape = {};
   std::vector<int64_t> offset = {};
-  std::function<absl::StatusOr<HostTensor>()> load = {};
+  ByteStream stream = {};
 };
 
 // "model" becomes model.safetensors. Names are unique in a group.

@@ -5,11 +5,27 @@
 
 namespace cubist {
 
-std::string Xxh3Hex(const void* bytes, size_t size) {
+namespace {
+
+std::string Hex(const XXH128_hash_t& hash) {
   XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, size));
+  XXH128_canonicalFromHash(&canonical, hash);
   return ToHex(std::string_view(reinterpret_cast<const char*>(canonical.digest), sizeof(canonical.digest)));
 }
+
+}  // namespace
+
+std::string Xxh3Hex(const void* bytes, size_t size) { return Hex(XXH3_128bits(bytes, size)); }
+
+struct Xxh3Hasher::State {
+  XXH3_state_t* xxh3 = XXH3_createState();
+  ~State() { XXH3_freeState(xxh3); }
+};
+
+Xxh3Hasher::Xxh3Hasher() : state_(std::make_unique<State>()) { XXH3_128bits_reset(state_->xxh3); }
+Xxh3Hasher::~Xxh3Hasher() = default;
+void Xxh3Hasher::Add(std::string_view bytes) { XXH3_128bits_update(state_->xxh3, bytes.data(), bytes.size()); }
+std::string Xxh3Hasher::Hex() const { return cubist::Hex(XXH3_128bits_digest(state_->xxh3)); }
 
 std::string Sha256(std::string_view bytes) {
   std::string digest(SHA256_DIGEST_LENGTH, '\0');

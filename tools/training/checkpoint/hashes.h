@@ -3,6 +3,7 @@
 #define CUBIST_TOOLS_TRAINING_CHECKPOINT_HASHES_H_
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,21 @@ namespace cubist {
 
 // 32 lower-case hexadecimal digits in canonical order: what xxh128sum prints.
 std::string Xxh3Hex(const void* bytes, size_t size);
+
+// The same for bytes that pass by in pieces.
+class Xxh3Hasher {
+ public:
+  Xxh3Hasher();
+  ~Xxh3Hasher();
+  Xxh3Hasher(const Xxh3Hasher&) = delete;
+  Xxh3Hasher& operator=(const Xxh3Hasher&) = delete;
+  void Add(std::string_view bytes);
+  std::string Hex() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // 32 bytes.
 std::string Sha256(std::string_view bytes);

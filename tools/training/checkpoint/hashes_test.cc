@@ -24,5 +24,16 @@ TEST(HashesTest, HexIsRecognised) {
   EXPECT_FALSE(IsHex("007ff", 6));
 }
 
+TEST(HashesTest, PiecesGiveTheHashOfTheWhole) {
+  std::string bytes;
+  for (int i = 0; i < 5000; ++i) bytes += static_cast<char>(i * 37 % 251);
+  for (const size_t piece : {1, 7, 240, 241, 4999, 5000}) {
+    Xxh3Hasher hasher;
+    for (size_t at = 0; at < bytes.size(); at += piece) hasher.Add(std::string_view(bytes).substr(at, piece));
+    EXPECT_EQ(hasher.Hex(), Xxh3Hex(bytes.data(), bytes.size())) << piece;
+  }
+  EXPECT_EQ(Xxh3Hasher().Hex(), Xxh3Hex("", 0));
+}
+
 }  // namespace
 }  // namespace cubist
