@@ -37,6 +37,10 @@ says "keys not carried over that change nothing that is computed: 51:"
 says "  resolution = 128 ("
 [[ "$(tail -n 1 said)" == "wrote ${PWD}/vae.textproto" ]] || fail "does not end with what it wrote"
 
+printf 'PK\003\004\000\000' >model.ckpt
+expect 2 model.ckpt
+says "model.ckpt is not a text config: byte 2 is 0x03"
+
 expect 0 "${recipe}.yaml" --strict
 expect 2 "${recipe}.yaml" --strict --set kl_weigth=1 --output strict.textproto
 says "kl_weigth = 1 (--set kl_weigth=1): no key that Cubist knows; did you mean kl_weight?"

@@ -3,7 +3,8 @@
 `./bazelw run //x:y -- ARGUMENTS` runs that program with those arguments; training stops after a few steps.
 `./bazelw test ...` is left to .ci/run, which compares it with its own command.
 A line that ends in `# needs a GPU` is only parsed: its program checks flags and config, and prints the config.
-A line that ends in `# needs clang` builds a fuzzer, one in `# needs the reference` reads a checkout of it: these are not run.
+A line that ends in `# needs clang` builds a fuzzer, one in `# needs the reference` reads a checkout of it, one in `# needs
+trained branches` what takes days to make: these are not run.
 Any other line is an error.
 
 Arguments: the README, the runfiles folder of the workspace. Works in the current folder.
@@ -35,7 +36,7 @@ def main():
             sys.exit(f"README: a link leads nowhere: {target}")
     ran = 0
     for line in fenced_lines(text):
-        if line.startswith("./bazelw test ") or line.endswith(("# needs clang", "# needs the reference")):
+        if line.startswith("./bazelw test ") or line.endswith(("# needs clang", "# needs the reference", "# needs trained branches")):
             continue
         match = re.fullmatch(r"\./bazelw run //([\w/]*):(\w+) -- (.*?)(\s+# needs a GPU)?", line)
         if not match:

@@ -8,6 +8,7 @@ python3 - README.md CONTRIBUTING.md docs/*.md <<'PYTHON'
 import re, subprocess, sys
 
 programs = {"train": "tools/train", "import_config": "tools/import_config", "checkpoint": "tools/checkpoint",
+            "merge_ckpt": "tools/merge_ckpt",
             **{name: f"data_process/{name}" for name in ("synthesize_scenes", "inspect", "generate_metadata_csv")}}
 flags = {name: set(re.findall(r"--[a-z][a-z_]*", subprocess.check_output([path, "--help"], text=True)))
          for name, path in programs.items()}

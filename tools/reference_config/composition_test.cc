@@ -262,6 +262,12 @@ TEST_F(FilesTest, BombsAreRefused) {
   EXPECT_EQ(ParseYaml("a: " + std::string(100000, '1'), "long number")->Find("a")->kind, Kind::kText);
 }
 
+TEST(CompositionTest, WhatIsNoText) {
+  const auto parsed = ParseYaml(std::string("PK\x03\x04\0\0", 6), "archive.ckpt");
+  EXPECT_EQ(ExitCodeOf(parsed.status()), ExitCode::kConfig);
+  EXPECT_EQ(parsed.status().message(), "archive.ckpt is not a text config: byte 2 is 0x03");
+}
+
 // Seeded: bytes of the fixtures changed, removed, repeated and joined. Whatever comes out, it is a value or an error.
 TEST(MutationTest, NothingCrashes) {
   std::vector<std::string> seeds;

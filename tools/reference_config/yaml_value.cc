@@ -18,6 +18,7 @@
 #include "absl/strings/strip.h"
 #include "base/status.h"
 #include "configs/canonical_text.h"
+#include "configs/source_text.h"
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
@@ -402,6 +403,7 @@ void YamlValue::Remove(std::string_view key) {
 }
 
 absl::StatusOr<YamlValue> ParseYaml(std::string_view bytes, const std::string& name, const YamlLimits& limits) {
+  if (const std::string message = NoTextMessage(name, bytes); !message.empty()) return ConfigError(message);
   return Parse(bytes, {std::make_shared<const std::string>(name)}, true, limits);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/count_of.h"
 #include "base/status.h"
 #include "data_process/scenes/semantic_classes.h"
 #include "tools/tasks/host_tensor_torch.h"
@@ -46,11 +47,12 @@ class ReconstructionBatches : public BatchMaker {
   const at::Device device_;
 };
 
-// "4 images of 832 x 480".
+// "4 images of 832 x 480", "1 image of 832 x 480".
 std::string Describe(const std::vector<ImageBatch>& sets) {
   int64_t count = 0;
   for (const ImageBatch& set : sets) count += set.images.size(0);
-  return absl::StrCat(count, " images of ", sets[0].images.size(2), " x ", sets[0].images.size(1));
+  return absl::StrCat(CountOf(static_cast<uint64_t>(count), "image"), " of ", sets[0].images.size(2), " x ",
+                      sets[0].images.size(1));
 }
 
 }  // namespace

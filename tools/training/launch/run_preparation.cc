@@ -13,14 +13,20 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/command_line.h"
+#include "base/count_of.h"
 #include "base/parallel_for.h"
 #include "base/progress_bar.h"
 #include "base/status.h"
 #include "data_process/synthesis/synthesis.h"
+#include "tools/tasks/built_models.h"
 
 namespace cubist {
 namespace {
+
+// Enough for one to train on and one to validate on.
+constexpr int kClipsOfRehearsal = 2;
 
 // A file in memory with this text; every process that inherits the descriptor can open
 // /proc/self/fd/<descriptor> and read it from the start.
@@ -46,18 +52,21 @@ absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const Validate
   if (flags.device == "cuda") {
     return ConfigError("--device cuda: this version trains on the CPU only; leave --device out or use --device cpu");
   }
-  if (experiment.proto().logging().logger_type() == WANDB) {
-    return ConfigError(absl::StrCat("logging.logger_type is WANDB (", experiment.OriginOf("logging.logger_type"),
+  std::vector<std::string> mistakes;
+  if (experiment.proto().logging().logger_type() == WANDB && !flags.dry_run) {
+    mistakes.push_back(absl::StrCat("logging.logger_type is WANDB (", experiment.OriginOf("logging.logger_type"),
                                     "), which this version cannot do yet: use --logger_type none; metrics.jsonl and "
                                     "TensorBoard events are always written"));
   }
   const Precision precision = experiment.proto().training().precision();
-  if (precision == BF16 || precision == TF32) {
-    return ConfigError(absl::StrCat("training.precision is ", Precision_Name(precision), " (",
+  const bool computes = !flags.dry_run || CheckModelIsBuilt(experiment.proto()).ok();
+  if ((precision == BF16 || precision == TF32) && computes) {
+    mistakes.push_back(absl::StrCat("training.precision is ", Precision_Name(precision), " (",
                                     experiment.OriginOf("training.precision"),
                                     "), which needs a GPU, and this version trains on the CPU only: use --set "
                                     "training.precision=FP32"));
   }
+  if (!mistakes.empty()) return ConfigError(absl::StrJoin(mistakes, "\n"));
   return std::string("cpu");
 }
 
@@ -84,13 +93,18 @@ absl::StatusOr<bool> MustSynthesize(const ValidatedExperiment& experiment) {
 }
 
 absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, const std::atomic<bool>* stop,
-                         int max_clips) {
+                         bool for_rehearsal) {
   ASSIGN_OR_RETURN(const bool must_synthesize, MustSynthesize(experiment));
   if (!must_synthesize) return absl::OkStatus();
   const std::string& data_root = experiment.proto().data().data_root();
   Synthesize synthesize = experiment.proto().data().synthesize();
-  synthesize.set_clips(std::min(synthesize.clips(), max_clips));
-  std::fprintf(stderr, "train: %s does not exist: making %d scenes there\n", data_root.c_str(), synthesize.clips());
+  if (for_rehearsal) synthesize.set_clips(std::min(synthesize.clips(), kClipsOfRehearsal));
+  const std::string scenes = CountOf(static_cast<uint64_t>(synthesize.clips()), "scene");
+  if (for_rehearsal) {
+    std::fprintf(stderr, "train: making %s for the rehearsal\n", scenes.c_str());
+  } else {
+    std::fprintf(stderr, "train: %s does not exist: making %s there\n", data_root.c_str(), scenes.c_str());
+  }
   std::unique_ptr<ProgressBar> bar;
   const auto show = [&bar](int64_t done, int64_t total) {
     if (bar == nullptr) bar = std::make_unique<ProgressBar>("synthesizing scenes", total, StandardErrorIsTerminal());

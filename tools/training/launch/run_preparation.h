@@ -4,7 +4,6 @@
 #define CUBIST_TOOLS_TRAINING_LAUNCH_RUN_PREPARATION_H_
 
 #include <atomic>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,17 +21,18 @@
 namespace cubist {
 
 // "cpu" or "cuda", where the run is to go. ConfigError for what a user may ask for and this version cannot do:
-// --device cuda, the logger WANDB, and precisions of GPUs.
+// --device cuda, the logger WANDB unless this is a dry run, which writes no logs, and precisions of GPUs unless it is a
+// dry run of a model that is not built, which computes nothing.
 absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment);
 
 // Whether data.data_root has to be synthesized first. DataError when it does not exist and the config has no
 // data.synthesize, or when it is no folder.
 absl::StatusOr<bool> MustSynthesize(const ValidatedExperiment& experiment);
 
-// Makes the data if it must be, at most `max_clips` clips of it, with progress on stderr. Errors: of MustSynthesize()
-// and SynthesizeScenes().
+// Makes the data if it must be, for a rehearsal a clip or two of it, with progress on stderr. Errors: of
+// MustSynthesize() and SynthesizeScenes().
 absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, const std::atomic<bool>* stop,
-                         int max_clips = std::numeric_limits<int>::max());
+                         bool for_rehearsal = false);
 
 // The folder of this run: --run_dir, else runs/ and the run's name; with --fresh the next number of it.
 // ConfigError for a name that is none, for --fresh when other nodes start ranks of this run too, and for --replay_step

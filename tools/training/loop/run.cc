@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/count_of.h"
 #include "base/file_ops.h"
 #include "base/status.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
@@ -55,9 +56,10 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
     for (const std::string& warning : clips.warnings()) logger->Message("warning: " + warning);
     for (const std::string& line : start.lines) logger->Message(line);
     logger->Message(absl::StrCat(config.name(), ": ", parts.optimizer->parameter_count(), " parameters; ",
-                                 clips.train_clips().size(), " clips to train on, ", clips.validation_clips().size(),
-                                 " to validate on; ", shape.global(), " samples a step on ", shape.world_size,
-                                 " rank(s) of ", options.device));
+                                 CountOf(clips.train_clips().size(), "clip"), " to train on, ",
+                                 clips.validation_clips().size(), " to validate on; ",
+                                 CountOf(shape.global(), "sample"), " a step on ", shape.world_size, " rank(s) of ",
+                                 options.device));
     ASSIGN_OR_RETURN(const std::vector<int64_t> saved, store.List());
     const auto disk =
         EstimateDisk(config.checkpoints(),

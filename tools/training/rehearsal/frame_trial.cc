@@ -12,6 +12,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/count_of.h"
 #include "base/status.h"
 #include "data_process/formats/tar.h"
 #include "data_process/scenes/prefetcher.h"
@@ -111,6 +112,7 @@ struct SideReport {
   int64_t looked_at = 0, bad_clips = 0, samples = 0, bad_samples = 0;
   std::vector<std::string> lines;
   std::optional<int64_t> first_missing;  // frame
+  int64_t last_missing = -1;             // frame
   std::vector<bool> usable;              // in all clips
   bool only_frames = true;               // are missing: another start frame may help
 };
@@ -137,26 +139,46 @@ void Add(const std::string& clip, const Side& side, const ClipTrial& trial, Side
     } else {
       const int64_t frame = *lack.missing.begin();
       report->first_missing = std::min(report->first_missing.value_or(frame), frame);
+      report->last_missing = std::max(report->last_missing, *lack.missing.rbegin());
     }
   }
 }
 
-// "training reads frames 15 to 59"
-std::string DescribeFrames(const Side& side, const std::vector<NeededMember>& needed) {
+// The first and the last frame that a side reads.
+std::pair<int64_t, int64_t> FramesOf(const Side& side, const std::vector<NeededMember>& needed) {
   int64_t least = std::numeric_limits<int64_t>::max(), greatest = 0;
   for (const NeededMember& member : needed) {
     if (member.offsets.empty()) continue;
     least = std::min(least, *member.offsets.begin());
     greatest = std::max(greatest, *member.offsets.rbegin());
   }
-  const int64_t first = side.first + least, last = side.last + greatest;
+  return {side.first + least, side.last + greatest};
+}
+
+// "training reads frames 15 to 59"
+std::string DescribeFrames(const Side& side, const std::vector<NeededMember>& needed) {
+  const auto [first, last] = FramesOf(side, needed);
   return absl::StrCat(side.verb, " reads ", first == last ? "frame " : "frames ", first,
                       first == last ? "" : absl::StrCat(" to ", last));
 }
 
-std::string WayOut(const Side& side, const SideReport& report, const Data& data, bool trains) {
-  const std::string others =
-      absl::StrCat(trains ? "data.train_clips" : "data.validation_clips", " can name clips that are whole");
+// What other clips would do; `last_frame`: the last that is read.
+std::string OtherClips(const SideReport& report, int64_t last_frame, const Data& data, bool trains) {
+  if (report.bad_clips < report.looked_at) {
+    return absl::StrCat(trains ? "data.train_clips" : "data.validation_clips", " can name clips that are whole");
+  }
+  if (!report.only_frames || report.last_missing < last_frame) {
+    return "use other data: no clip that was looked at is whole";
+  }
+  const int64_t frames = last_frame + 1;
+  return absl::StrCat("use data with clips of ", frames, " frames: synthesize_scenes --frames ", frames, " makes such",
+                      data.has_synthesize()
+                          ? absl::StrCat(", and train, by data.synthesize.frames=", frames, ", in a new data.data_root")
+                          : "");
+}
+
+std::string WayOut(const Side& side, const SideReport& report, int64_t last_frame, const Data& data, bool trains) {
+  const std::string others = OtherClips(report, last_frame, data, trains);
   if (report.only_frames && trains) {
     // All that is read lies before frame_end.
     const int64_t longest = data.frame_end() - 1 - side.last;
@@ -226,7 +248,7 @@ absl::StatusOr<CheckOutcome> TryFrames(const ClipIndex& clips, const Experiment&
     ASSIGN_OR_RETURN(const SideReport report, TrySide(side, needed, data, threads, stop));
     samples += report.samples;
     bad_samples += report.bad_samples;
-    const std::string of = absl::StrCat(report.looked_at, report.looked_at == 1 ? " clip" : " clips",
+    const std::string of = absl::StrCat(CountOf(static_cast<uint64_t>(report.looked_at), "clip"),
                                         side.clips.size() < all ? absl::StrCat(" of the ", all) : "");
     if (report.lines.empty()) {
       absl::StrAppend(&good, good.empty() ? "" : "\n", DescribeFrames(side, needed), ": all there in ", of,
@@ -237,7 +259,7 @@ absl::StatusOr<CheckOutcome> TryFrames(const ClipIndex& clips, const Experiment&
                     report.bad_clips, " of ", of);
     for (size_t i = 0; i < std::min(kShown, report.lines.size()); ++i) bad += report.lines[i];
     if (report.lines.size() > kShown) absl::StrAppend(&bad, "\n  and ", report.lines.size() - kShown, " more");
-    absl::StrAppend(&bad, "\n", WayOut(side, report, data, trains));
+    absl::StrAppend(&bad, "\n", WayOut(side, report, FramesOf(side, needed).second, data, trains));
   }
   if (bad.empty()) return CheckOutcome{Verdict::kOk, good};
   const double rate = static_cast<double>(bad_samples) / static_cast<double>(samples);

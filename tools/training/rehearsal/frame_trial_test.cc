@@ -146,11 +146,21 @@ TEST_F(FrameTrialTest, NamesClipAttributeFrameAndField) {
     EXPECT_EQ(message.find("validation"), std::string::npos) << message;
     // Frame 3 leaves no start frame that could be proposed.
     EXPECT_EQ(message.find("frame_end"), std::string::npos) << message;
-    EXPECT_NE(message.find("data.train_clips"), std::string::npos) << message;
+    EXPECT_EQ(message.find("data.train_clips"), std::string::npos) << message;  // no clip is whole
+    EXPECT_NE(message.find("\nuse data with clips of 7 frames: synthesize_scenes --frames 7 makes such"),
+              std::string::npos)
+        << message;
   });
   Without("image_480p_front", TrainClip(), {5, 6, 7}, [] {
-    EXPECT_NE(Failure(Config()).find("set data.frame_end=5 (it is 7)"), std::string::npos) << Failure(Config());
+    EXPECT_NE(Failure(Config()).find("set data.frame_end=5 (it is 7), or use data with clips of 7 frames: "),
+              std::string::npos)
+        << Failure(Config());
+    EXPECT_EQ(Failure(Config()).find("data.train_clips"), std::string::npos) << Failure(Config());
     Experiment config = Config();
+    config.mutable_data()->mutable_synthesize();
+    EXPECT_NE(Failure(config).find("makes such, and train, by data.synthesize.frames=7, in a new data.data_root"),
+              std::string::npos)
+        << Failure(config);
     config.mutable_data()->set_frame_end(5);
     EXPECT_TRUE(Try(config).ok());
     config.mutable_data()->set_frame_end(6);
@@ -172,6 +182,13 @@ TEST_F(FrameTrialTest, NamesClipAttributeFrameAndField) {
     config.mutable_data()->set_validation_start_frame(4);
     config.mutable_validation()->set_interval_epochs(0);  // it never validates
     EXPECT_TRUE(Try(config).ok());
+  });
+}
+
+TEST_F(FrameTrialTest, LongerClipsAreNoHelp) {
+  Without("pose", TrainClip(), {3}, [] {
+    const std::string message = Failure(Config());
+    EXPECT_NE(message.find("\nuse other data: no clip that was looked at is whole"), std::string::npos) << message;
   });
 }
 
@@ -207,6 +224,8 @@ TEST_F(FrameTrialTest, SomeOfTheClips) {
     EXPECT_NE(Try(config, 2)->text.find("in 2 clips of the 5, the others were not looked at"), std::string::npos)
         << Try(config, 2)->text;
     EXPECT_NE(Failure(config).find("1 of 5 clips\n  clip copy0"), std::string::npos) << Failure(config);
+    EXPECT_NE(Failure(config).find("\ndata.train_clips can name clips that are whole"), std::string::npos)
+        << Failure(config);
   });
 }
 

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/count_of.h"
 #include "base/file_ops.h"
 #include "base/status.h"
 #include "tools/tasks/built_models.h"
@@ -164,13 +165,15 @@ std::string Rehearsal::DescribeBatch() const {
   const BatchShape& shape = parts_.shape;
   const ClipIndex& clips = parts_.data->clips();
   return absl::StrFormat(
-      "%d samples a step (%d at once%s%s); %s%.1f steps an epoch of %d samples\n"
-      "%d clips to train on, %d to validate on%s",
-      shape.global(), shape.per_gpu, shape.accumulate > 1 ? absl::StrCat(", ", shape.accumulate, " times") : "",
+      "%s a step (%d at once%s%s); %s%.1f steps an epoch of %s\n"
+      "%s to train on, %d to validate on%s",
+      CountOf(shape.global(), "sample"), shape.per_gpu,
+      shape.accumulate > 1 ? absl::StrCat(", ", shape.accumulate, " times") : "",
       shape.world_size > 1 ? absl::StrCat(", on ", shape.world_size, " ranks") : "",
       options_.data_is_made_up ? "about " : "",
-      static_cast<double>(SamplesPerEpoch()) / static_cast<double>(shape.global()), SamplesPerEpoch(),
-      clips.train_clips().size(), clips.validation_clips().size(),
+      static_cast<double>(SamplesPerEpoch()) / static_cast<double>(shape.global()),
+      CountOf(SamplesPerEpoch(), "sample"), CountOf(clips.train_clips().size(), "clip"),
+      clips.validation_clips().size(),
       options_.data_is_made_up
           ? absl::StrCat(" here, made for this; the run would make ", config_.data().synthesize().clips())
           : "");
@@ -178,8 +181,8 @@ std::string Rehearsal::DescribeBatch() const {
 
 std::string Rehearsal::DescribeBad(const std::vector<BadSample>& bad) const {
   if (bad.empty()) return "";
-  return absl::StrCat("\n", bad.size(), " samples were left out, as data.bad_samples.policy is SKIP: ",
-                      std::string(bad[0].reason.message()));
+  return absl::StrCat("\n", CountOf(bad.size(), "sample"), bad.size() == 1 ? " was" : " were",
+                      " left out, as data.bad_samples.policy is SKIP: ", std::string(bad[0].reason.message()));
 }
 
 absl::StatusOr<DiskEstimate> Rehearsal::Disk(uint64_t checkpoint_bytes) const {
@@ -452,10 +455,11 @@ std::string Rehearsal::EstimateTime() const {
                            costs_.step_seconds * 1000 / 3600);
   }
   const RunEstimate estimate = EstimateRun(config_, shape, costs_);
-  return absl::StrFormat(
-      "about %.2g h (%s) to the end at training.max_steps %d: %d steps, %d validations, %d saves (%s)",
-      estimate.seconds / 3600, FormatSeconds(estimate.seconds), config_.training().max_steps(), estimate.steps,
-      estimate.validations, estimate.saves, each);
+  return absl::StrFormat("about %.2g h (%s) to the end at training.max_steps %d: %s, %s, %s (%s)",
+                         estimate.seconds / 3600, FormatSeconds(estimate.seconds), config_.training().max_steps(),
+                         CountOf(static_cast<uint64_t>(estimate.steps), "step"),
+                         CountOf(static_cast<uint64_t>(estimate.validations), "validation"),
+                         CountOf(static_cast<uint64_t>(estimate.saves), "save"), each);
 }
 
 // An estimate without one of its parts would mislead.

@@ -22,8 +22,6 @@
 namespace cubist {
 namespace {
 
-// Enough for one to train on and one to validate on.
-constexpr int kClips = 2;
 constexpr char kArchivesCheck[] = "archives", kFramesCheck[] = "frames";
 
 // The same run on a few clips in `data_root`, which the config does not name.
@@ -79,7 +77,7 @@ absl::StatusOr<int> LaunchRehearsal(const TrainFlags& flags, const ValidatedExpe
   ValidatedExperiment rehearsed = experiment;
   if (must_synthesize) {
     ASSIGN_OR_RETURN(rehearsed, OnMadeUpData(experiment, folders->temporary() + "/data"));
-    RETURN_IF_ERROR(PrepareData(ops, rehearsed, stop, kClips));
+    RETURN_IF_ERROR(PrepareData(ops, rehearsed, stop, /*for_rehearsal=*/true));
   }
   ASSIGN_OR_RETURN(std::vector<WorkerCommand> workers,
                    WorkerCommands(flags, rehearsed, plan, RunFolder(run_folder), worker, device));
