@@ -1,14 +1,12 @@
 #include "configs/layered_config.h"
 
 #include <filesystem>
-#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/file_ops.h"
 #include "configs/field_path.h"
@@ -104,9 +102,8 @@ class FileReader {
       if (asked_at.source != nullptr) notes.push_back("an included file is found relative to the file that names it");
       diagnostics_->Add(asked_at, absl::StrCat("cannot read a config file: ", std::string(text.status().message())),
                         std::move(notes));
-    } else if (const std::optional<size_t> byte = FirstByteOfNoText(*text)) {
-      diagnostics_->Add(asked_at, absl::StrFormat("%s is not a text config: byte %d is 0x%02x", path, *byte,
-                                                  static_cast<unsigned char>((*text)[*byte])));
+    } else if (const std::string message = NoTextMessage(path, *text); !message.empty()) {
+      diagnostics_->Add(asked_at, message);
     } else {
       Apply(*text, path, identity);
       return;

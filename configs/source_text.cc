@@ -1,6 +1,9 @@
 #include "configs/source_text.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_format.h"
 
 namespace cubist {
 namespace {
@@ -31,19 +34,21 @@ size_t TextCharacterLength(std::string_view text) {
 
 }  // namespace
 
-std::optional<size_t> FirstByteOfNoText(std::string_view text) {
+std::string NoTextMessage(std::string_view path, std::string_view bytes) {
   std::optional<size_t> first;
   size_t count = 0;
-  for (size_t i = 0; i < text.size();) {
-    const size_t length = TextCharacterLength(text.substr(i));
+  for (size_t i = 0; i < bytes.size();) {
+    const size_t length = TextCharacterLength(bytes.substr(i));
     if (length == 0) {
       ++count;
       if (!first) first = i;
     }
     i += std::max<size_t>(1, length);
   }
-  const bool has_zero = text.find('\0') != std::string_view::npos;
-  return has_zero || count > text.size() / 10 ? first : std::nullopt;
+  const bool has_zero = bytes.find('\0') != std::string_view::npos;
+  if (!has_zero && count <= bytes.size() / 10) return "";
+  return absl::StrFormat("%s is not a text config: byte %d is 0x%02x", path, *first,
+                         static_cast<unsigned char>(bytes[*first]));
 }
 
 LineColumn LineColumnOf(const SourceText& source, size_t offset) {

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,9 +31,10 @@ struct LineColumn {
 };
 LineColumn LineColumnOf(const SourceText& source, size_t offset);
 
-// The first byte of `text` that is of no text, where `text` is none: it has a zero byte, or more than one byte in ten
-// that is a control character or not UTF-8. Less than that is a text with mistakes, which have a line and a caret.
-std::optional<size_t> FirstByteOfNoText(std::string_view text);
+// What to say of a config file whose bytes are no text: "PATH is not a text config: byte 2 is 0x00", which is the first
+// that is wrong. It has a zero byte, or more than one byte in ten that is a control character or not UTF-8: less than
+// that is a text with mistakes, which have a line and a caret. Empty for a text.
+std::string NoTextMessage(std::string_view path, std::string_view bytes);
 
 // Line `line` (from 0) without its line break; empty past the end.
 std::string LineOf(const SourceText& source, size_t line);

@@ -190,6 +190,7 @@ class GenerateMetadataCsvTest(unittest.TestCase):
         self.assertEqual([entry["reason"] for entry in said["left_out"]],
                          ["held out", "held out", "not in the list of allowed clips", "not in the list of allowed clips"])
         self.check_csv(root, metadata("--data_root", root, "--limit", "2"), limit=2)
+        self.assertIn("metadata.csv: 1 row of ", metadata("--data_root", root, "--limit", "1").out)
         nobody = write_json(os.path.join(root, "nobody.json"), ["nobody"])
         self.assertIn("none of the ids of --holdout", metadata("--data_root", root, "--holdout", nobody).out)
 
@@ -247,7 +248,7 @@ class GenerateMetadataCsvTest(unittest.TestCase):
                 report = os.path.join(root, "report.json")
                 result = metadata("--data_root", root, "--report", report)
                 self.assertEqual(result.code, 3, result.said)
-                self.assertIn("1 of 6 clips have files that are missing, damaged or too short", result.err)
+                self.assertIn("1 of 6 clips has files that are missing, damaged or too short", result.err)
                 self.assertIn(clips[1] + ".mp4", result.err)
                 self.assertIn(path, result.err)
                 self.assertIn("was not written", result.err)
@@ -399,7 +400,7 @@ class GenerateMetadataCsvTest(unittest.TestCase):
         self.assertIn("left out: 1 with a name that is not UTF-8", result.out)
         self.assertIn("left out: 1 without a caption: no_caption.mp4", result.out)
         self.assertIn("warning: videos that share their clip's id", result.out)
-        self.assertIn("warning: 1 captions are empty", result.out)
+        self.assertIn("warning: 1 caption is empty", result.out)
         report = os.path.join(root, "report.json")
         self.assertEqual(metadata("--data_root", root, "--report", report, "--dry_run").code, 0)
         self.assertEqual(len(json.loads(content(report))["left_out"]), 2)

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/command_line.h"
+#include "base/count_of.h"
 #include "base/file_ops.h"
 #include "base/parallel_for.h"
 #include "base/progress_bar.h"
@@ -34,8 +35,9 @@ absl::Status Run(const std::string& data_root, const SynthesisOptions& options) 
     return report.status();
   }
   if (bar != nullptr) bar->Finish();
-  std::printf("%zu clips of %d frames in %s (%.1f million points)\n", report->clips.size(), options.frames,
-              data_root.c_str(), static_cast<double>(report->points) * 1e-6);
+  std::printf("%s of %s in %s (%.1f million points)\n", CountOf(report->clips.size(), "clip").c_str(),
+              CountOf(static_cast<uint64_t>(options.frames), "frame").c_str(), data_root.c_str(),
+              static_cast<double>(report->points) * 1e-6);
   return absl::OkStatus();
 }
 

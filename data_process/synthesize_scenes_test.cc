@@ -91,6 +91,13 @@ TEST_F(SynthesizeScenesTest, MakesADataSetWhereTheUserStands) {
   EXPECT_THAT(Said(), HasSubstr("here/made/data exists already"));
 }
 
+TEST_F(SynthesizeScenesTest, OneOfOne) {
+  ASSERT_EQ(
+      Run({"--data_root", "data", "--clips", "1", "--frames", "1", "--point_spacing", "1", "--attributes", "pose"}), 0)
+      << Said();
+  EXPECT_THAT(Said(), HasSubstr("1 clip of 1 frame in "));
+}
+
 TEST_F(SynthesizeScenesTest, MakesTheAttributesThatAreAskedFor) {
   ASSERT_EQ(Run({"--data_root", "data", "--clips", "1", "--frames", "2", "--point_spacing", "1", "--image_size",
                  "52x30", "--attributes", "caption,skymask_480p_front", "--attributes", "pose"}),

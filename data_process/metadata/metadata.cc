@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/count_of.h"
 #include "base/parallel_for.h"
 #include "base/status.h"
 #include "data_process/inspection/name_list.h"
@@ -109,9 +110,10 @@ void WarnOfValidationClips(const ClipLists& lists, MetadataReport* report) {
     if (count > 0) by_list.push_back(absl::StrCat(count, " of ", name));
   }
   if (found.empty()) return;
-  report->warnings.push_back(absl::StrCat(
-      found.size(), " of ", report->rows.size(), " rows are clips that models are validated on (",
-      absl::StrJoin(by_list, ", "), "): for a fair comparison leave them out with --holdout and these lists"));
+  report->warnings.push_back(absl::StrCat(found.size(), " of ", CountOf(report->rows.size(), "row"),
+                                          found.size() == 1 ? " is a clip" : " are clips",
+                                          " that models are validated on (", absl::StrJoin(by_list, ", "),
+                                          "): for a fair comparison leave them out with --holdout and these lists"));
 }
 
 void WarnOfWhatIsOdd(const ClipLists& lists, const std::vector<std::string>& videos, MetadataReport* report) {
@@ -135,8 +137,8 @@ void WarnOfWhatIsOdd(const ClipLists& lists, const std::vector<std::string>& vid
   }
   if (!without_text.empty()) {
     report->warnings.push_back(
-        absl::StrCat(without_text.size(),
-                     " captions are empty, so that the prompt is the fixed sentence alone: ", ListNames(without_text)));
+        absl::StrCat(CountOf(without_text.size(), "caption"), without_text.size() == 1 ? " is" : " are",
+                     " empty, so that the prompt is the fixed sentence alone: ", ListNames(without_text)));
   }
 }
 
@@ -163,7 +165,8 @@ absl::Status NoRowError(const Folders& folders, const ClipLists& lists, const Me
   }
   std::map<LeftOut, std::vector<std::string>> by_reason;
   for (const LeftOutVideo& video : report.left_out) by_reason[video.reason].push_back(video.video);
-  std::string text = absl::StrCat("none of the ", report.videos, " videos in '", folders.videos, "' gets a row:");
+  std::string text =
+      absl::StrCat("none of the ", CountOf(report.videos, "video"), " in '", folders.videos, "' gets a row:");
   for (const auto& [reason, names] : by_reason) {
     absl::StrAppend(&text, "\n  ", names.size(), " ", Describe(reason), ": ", ListNames(names));
     if (reason == LeftOut::kNotAllowed) absl::StrAppend(&text, "\n    the list is ", lists.allowed_path);
@@ -186,9 +189,9 @@ std::string WayOut(const std::vector<LeftOutVideo>& bad, size_t rows) {
 }
 
 absl::Status BadClipsError(const std::vector<LeftOutVideo>& bad, size_t rows, const std::string& csv) {
-  return DataError(absl::StrCat(bad.size(), " of ", bad.size() + rows,
-                                " clips have files that are missing, damaged or too short:", ProblemLines(bad), "\n",
-                                csv, " was not written. ", WayOut(bad, rows)));
+  return DataError(absl::StrCat(bad.size(), " of ", CountOf(bad.size() + rows, "clip"),
+                                bad.size() == 1 ? " has" : " have", " files that are missing, damaged or too short:",
+                                ProblemLines(bad), "\n", csv, " was not written. ", WayOut(bad, rows)));
 }
 
 }  // namespace
@@ -198,8 +201,9 @@ absl::Status MakeMetadata(FileOps& ops, const Metadata& options,
                           const std::function<bool()>& stop, MetadataReport* report) {
   RETURN_IF_ERROR(CheckOptions(options));
   ASSIGN_OR_RETURN(const ClipLists lists, ReadClipLists(options));
-  report->allowed = lists.allowed.has_value() ? absl::StrCat(lists.allowed_path, " (", lists.allowed->size(), " clips)")
-                                              : absl::StrCat("all clips: ", lists.why_all);
+  report->allowed = lists.allowed.has_value()
+                        ? absl::StrCat(lists.allowed_path, " (", CountOf(lists.allowed->size(), "clip"), ")")
+                        : absl::StrCat("all clips: ", lists.why_all);
   ASSIGN_OR_RETURN(const std::vector<std::string> videos,
                    ListVideos((fs::path(options.data_root()) / options.input_attribute()).lexically_normal().string()));
   ASSIGN_OR_RETURN(const Folders folders, FoldersOf(options));

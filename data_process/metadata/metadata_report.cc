@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/count_of.h"
 #include "data_process/inspection/name_list.h"
 #include "nlohmann/json.hpp"
 
@@ -16,9 +17,9 @@ constexpr size_t kDetailedAtMost = 5;  // videos of a reason
 }  // namespace
 
 std::string MetadataReportText(const MetadataReport& report) {
-  std::string text = absl::StrCat(report.written ? "wrote " : "would write ", report.csv, ": ", report.rows.size(),
-                                  " rows of ", report.videos, " videos", report.files_tried ? ", every file tried" : "",
-                                  "\n  clips: ", report.allowed, "\n");
+  std::string text = absl::StrCat(report.written ? "wrote " : "would write ", report.csv, ": ",
+                                  CountOf(report.rows.size(), "row"), " of ", CountOf(report.videos, "video"),
+                                  report.files_tried ? ", every file tried" : "", "\n  clips: ", report.allowed, "\n");
   std::map<LeftOut, std::vector<const LeftOutVideo*>> by_reason;
   for (const LeftOutVideo& video : report.left_out) by_reason[video.reason].push_back(&video);
   for (const auto& [reason, videos] : by_reason) {

@@ -14,6 +14,11 @@ expect 2 "${train}" "${tiny}" --logger_type wandb
 log_says "--logger_type none"
 expect 2 "${train}" "${tiny}" --set training.precision=BF16
 log_says "FP32"
+expect 2 "${train}" "${tiny}" --set training.precision=BF16 --logger_type wandb
+log_says "--logger_type none" "FP32"
+expect 2 "${train}" "${tiny}" --set training.precision=BF16 --logger_type wandb --dry_run
+log_says "FP32"
+! grep -q logger_type log || fail "a dry run writes no logs"
 [[ ! -e data ]] || rm -r data runs
 
 expect 3 "${train}" "${runfiles}/configs/recipes/vae_64x64x64_height_down2_vs02_dense_residual.textproto" \

@@ -35,7 +35,7 @@ PYTHON
 leaves_all 0 "${train}" "${tiny}" --dry_run --gpus 2 --device cpu
 log_says "would start 2 of 2 ranks" "data: data (would be synthesized)" "317949 parameters in FP32 on the cpu; a new run" \
   "4 samples a step (1 at once, 2 times, on 2 ranks); about 9.8 steps an epoch of 39 samples" \
-  "1 clips to train on, 1 to validate on here, made for this; the run would make 4" \
+  "making 2 scenes for the rehearsal" "1 clip to train on, 1 to validate on here, made for this; the run would make 4" \
   "taken by one process with its share of the batch: 2 of 4 samples" "for the 2 ranks here; this machine has" \
   "6.36 MB each, at most 3 at once: 19.1 MB;" "are free in ." "run folder: runs/tiny"
 leaves_all 0 "${train}" "${tiny}" --preflight
@@ -51,6 +51,7 @@ leaves_all 0 "${train}" "${tiny}" --wname other --dry_run
 log_says "3 clips to train on, 1 to validate on" "19.5 steps an epoch of 39 samples" \
   "training reads frames 2 to 14: all there in 3 clips" "validation reads frame 5: all there in 1 clip"
 same_loss "loss " tiny 1
+leaves_all 0 "${train}" "${tiny}" --wname other --dry_run --logger_type wandb
 leaves_all 0 "${train}" "${tiny}" --wname other --preflight
 same_loss "loss " tiny 1
 same_loss "then " tiny 5
@@ -59,11 +60,11 @@ log_says "all 36 open" "48 of 48 were decoded"
 # A run that exists is where it would go on, and stays as it is.
 expect 0 "${train}" "${tiny}" --wname half --max_steps 4
 leaves_all 0 "${train}" "${tiny}" --wname half --dry_run
-log_says "resuming after step 4 from runs/half/checkpoints/step-000000004"
+log_says "resuming after step 4 from ${PWD}/runs/half/checkpoints/step-000000004"
 same_loss "loss " tiny 5
 leaves_all 0 "${train}" "${tiny}" --wname half --preflight --gpus 2 --device cpu --set batch.accumulate=1
 log_says "resuming after step 4" "2 of 2 met; summing a gradient of 1.27 MB" "3 at once, 1 of them there: 1" "for the 2 ranks here" \
-  "4 steps, 2 validations, 1 saves"
+  "4 steps, 2 validations, 1 save ("
 leaves_all 2 "${train}" "${tiny}" --wname half --dry_run --set learning_rate.initial=0.5
 log_says "learning_rate.initial"
 leaves_all 2 "${train}" "${tiny}" --dry_run --wname other --init_from nowhere.ckpt
@@ -103,7 +104,7 @@ log_says "FAILED   steps" "step 1 is not finite" "ok       checkpoint" "skipped 
 frames=(--wname other --set 'data.synthesize={ frames: 1000 }')
 leaves_all 3 "${train}" "${tiny}" "${frames[@]}" --dry_run --set data.frame_end=25 --set data.validation_start_frame=30
 log_says "training reads frames 2 to 24: not all there in 3 of 3 clips" "pose: 5 of 23 frames are missing, the first is 20" \
-  "set data.frame_end=20 (it is 25)" "validation reads frame 30: not all there in 1 of 1 clip" \
+  "set data.frame_end=20 (it is 25), or use data with clips of 25 frames: synthesize_scenes --frames 25" "validation reads frame 30: not all there in 1 of 1 clip" \
   "set data.validation_start_frame=19 (it is 30)"
 leaves_all 0 "${train}" "${tiny}" "${frames[@]}" --dry_run --set data.frame_end=20 --set data.validation_start_frame=19
 leaves_all 3 "${train}" "${tiny}" "${frames[@]}" --preflight --set data.validation_start_frame=30
