@@ -6,7 +6,6 @@
 
 #include "base/command_line.h"
 #include "base/file_ops.h"
-#include "base/progress_bar.h"
 #include "base/status.h"
 #include "tools/interchange/any_checkpoint.h"
 #include "tools/interchange/checkpoint_difference.h"
@@ -17,6 +16,7 @@
 #include "tools/interchange/checkpoint_text.h"
 #include "tools/interchange/checkpoint_verification.h"
 #include "tools/interchange/conversion.h"
+#include "tools/interchange/terminal_progress.h"
 
 namespace cubist {
 namespace {
@@ -32,15 +32,10 @@ absl::StatusOr<std::unique_ptr<AnyCheckpoint>> Open(const std::string& reference
 }
 
 absl::Status Run(const CheckpointFlags& flags, bool* differs) {
-  // Megabytes, as people count files; on a terminal only, for what is printed is the result.
-  std::unique_ptr<ProgressBar> bar;
-  const auto progress = [&bar](int64_t done, int64_t total) {
-    if (bar == nullptr && StandardErrorIsTerminal()) bar = std::make_unique<ProgressBar>("MB", total / 1000000, true);
-    if (bar != nullptr) bar->Update(done / 1000000);
-  };
+  TerminalProgress progress;
   if (flags.command == "verify") {
-    return VerifyCheckpoints(flags.references, progress, [&bar](const std::string& line) {
-      bar.reset();
+    return VerifyCheckpoints(flags.references, progress.Callback(), [&progress](const std::string& line) {
+      progress.Clear();
       std::puts(line.c_str());
       std::fflush(stdout);
     });
@@ -52,20 +47,20 @@ absl::Status Run(const CheckpointFlags& flags, bool* differs) {
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> first, Open(flags.references[0]));
   if (flags.command == "show") {
-    ASSIGN_OR_RETURN(const CheckpointOverview overview, LookAt(*first, flags.overview, progress));
-    bar.reset();
+    ASSIGN_OR_RETURN(const CheckpointOverview overview, LookAt(*first, flags.overview, progress.Callback()));
+    progress.Clear();
     return Report(flags, OverviewText(overview, flags.overview), OverviewJson(overview, flags.overview));
   }
   if (flags.command == "diff") {
     ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> second, Open(flags.references[1]));
-    ASSIGN_OR_RETURN(const auto difference, CompareCheckpoints(*first, *second, flags.tolerance, progress));
-    bar.reset();
+    ASSIGN_OR_RETURN(const auto difference, CompareCheckpoints(*first, *second, flags.tolerance, progress.Callback()));
+    progress.Clear();
     *differs = !difference.same();
     return Report(flags, DifferenceText(difference), DifferenceJson(difference));
   }
   ASSIGN_OR_RETURN(const ConversionReport report,
-                   ConvertCheckpoint(SystemFileOps(), *first, flags.output, flags.conversion, progress));
-  bar.reset();
+                   ConvertCheckpoint(SystemFileOps(), *first, flags.output, flags.conversion, progress.Callback()));
+  progress.Clear();
   for (const std::string& remark : report.remarks) std::fprintf(stderr, "%s\n", Escaped(remark).c_str());
   std::printf("wrote %s (%s, %s)\n", report.output.c_str(), TensorsText(report.tensors).c_str(),
               BytesText(report.bytes).c_str());

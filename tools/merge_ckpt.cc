@@ -3,17 +3,16 @@
 //   merge_ckpt [CONFIG] [--branch_3d REF] [--branch_2d REF] [--output PATH] [--on_conflict fail|prefer_2d|prefer_3d]
 //   ...
 #include <cstdio>
-#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/command_line.h"
 #include "base/file_ops.h"
-#include "base/progress_bar.h"
 #include "base/status.h"
 #include "configs/message_flags.h"
 #include "configs/proto/merge.pb.h"
 #include "tools/interchange/branch_merge.h"
+#include "tools/interchange/terminal_progress.h"
 
 namespace cubist {
 namespace {
@@ -30,17 +29,12 @@ constexpr char kFooter[] = R"(Examples:
 A run is its newest checkpoint; RUN:STEP and RUN:best name others.
 Exit codes: 0 done; 2 bad flag, config or reference, or an output that exists; 3 a file is damaged, is not the branch that it
 is given as, or tensors are in conflict; 6 a checkpoint of ours is damaged, or the output cannot be written; 70 a bug in
-Cubist. Unless it is 0, nothing was written.)";
+Cubist; 75 stopped by a signal. Unless it is 0, nothing was written.)";
 
 absl::Status Run(const Merge& options) {
-  std::unique_ptr<ProgressBar> bar;
-  const auto show = [&bar](int64_t done, int64_t total) {
-    // In megabytes, as people count files.
-    if (bar == nullptr) bar = std::make_unique<ProgressBar>("MB", total / 1000000, StandardErrorIsTerminal());
-    bar->Update(done / 1000000);
-  };
-  absl::StatusOr<MergeReport> report = RunMerge(SystemFileOps(), options, show);
-  if (bar != nullptr) bar->Abandon();
+  TerminalProgress progress;
+  const absl::StatusOr<MergeReport> report = RunMerge(SystemFileOps(), options, progress.Callback());
+  progress.Clear();
   RETURN_IF_ERROR(report.status());
   std::fputs(MergeReportText(*report).c_str(), stdout);
   std::fputs(absl::StrCat("\nwrote ", report->file, " for the reference, and ", report->folder,

@@ -306,7 +306,7 @@ absl::StatusOr<MergeReport> RunMerge(FileOps& ops, const Merge& options, const B
   const auto total = static_cast<int64_t>(2 * draft.TotalBytes());
   int64_t before = 0;
   const BytesProgress both = [&](int64_t done, int64_t) {
-    if (progress) progress(before + done, total);
+    return progress ? progress(before + done, total) : absl::OkStatus();
   };
   RETURN_IF_ERROR(
       WriteRunFolder(ops, report.folder, draft, both,

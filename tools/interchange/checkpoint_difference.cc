@@ -224,7 +224,7 @@ absl::StatusOr<CheckpointDifference> CompareCheckpoints(const AnyCheckpoint& a, 
       difference.changed.push_back({a.tensors()[i], std::move(values)});
     }
     done += static_cast<int64_t>(first.byte_size());
-    if (progress) progress(done, total);
+    if (progress) RETURN_IF_ERROR(progress(done, total));
   }
   // Weights alone tell nothing of a run.
   const auto tells = [](const CheckpointDescription& of) {

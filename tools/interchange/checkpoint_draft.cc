@@ -54,8 +54,7 @@ ByteSink ByteCounter::Through(ByteSink sink) {
   return [this, sink = std::move(sink)](std::string_view bytes) -> absl::Status {
     RETURN_IF_ERROR(sink(bytes));
     done_ += static_cast<int64_t>(bytes.size());
-    if (progress_) progress_(done_, total_);
-    return absl::OkStatus();
+    return progress_ ? progress_(done_, total_) : absl::OkStatus();
   };
 }
 

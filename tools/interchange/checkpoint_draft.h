@@ -35,8 +35,8 @@ struct CheckpointDraft {
   uint64_t TotalBytes() const;
 };
 
-// Called with the bytes that are done and all there are.
-using BytesProgress = std::function<void(int64_t done, int64_t total)>;
+// Called with the bytes that are done and all there are. An error, such as that a signal came, ends the work.
+using BytesProgress = std::function<absl::Status(int64_t done, int64_t total)>;
 
 // Tells a progress of the bytes that pass by.
 class ByteCounter {

@@ -28,7 +28,7 @@ Examples:
 
 Exit codes: 0 done; 1 diff found differences; 2 bad flag or reference, or an output that exists;
 3 a file is damaged; 6 a checkpoint of ours is damaged, or an output cannot be written; 70 a bug in
-Cubist.)";
+Cubist; 75 stopped by a signal. After an error no output is there.)";
 
 void DefineFlags(CLI::App* app, CheckpointFlags* flags) {
   const CLI::Validator not_empty(

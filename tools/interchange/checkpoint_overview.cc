@@ -196,7 +196,7 @@ absl::StatusOr<CheckpointOverview> LookAt(const AnyCheckpoint& checkpoint, const
       ASSIGN_OR_RETURN(const HostTensor values, checkpoint.Read(i));
       tensor.statistics = StatisticsOf(values);
       done += static_cast<int64_t>(values.byte_size());
-      if (progress) progress(done, total);
+      if (progress) RETURN_IF_ERROR(progress(done, total));
     }
     overview.tensors.push_back(std::move(tensor));
   }

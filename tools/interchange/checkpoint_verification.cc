@@ -51,7 +51,7 @@ absl::StatusOr<std::string> VerifyCheckpoint(const std::string& path, const Byte
     const TensorStatistics statistics = StatisticsOf(values);
     not_finite += statistics.finite() < statistics.count;
     done += static_cast<int64_t>(values.byte_size());
-    if (progress) progress(done, total);
+    if (progress) RETURN_IF_ERROR(progress(done, total));
   }
   const auto tensors = static_cast<int64_t>(checkpoint->tensors().size());
   std::string text =
@@ -78,6 +78,7 @@ absl::Status VerifyCheckpoints(const std::vector<std::string>& references, const
     if (!paths.ok()) continue;
     for (const std::string& path : *paths) {
       const absl::StatusOr<std::string> whole = VerifyCheckpoint(path, progress);
+      if (ExitCodeOf(whole.status()) == ExitCode::kPreempted) return whole.status();
       if (!whole.ok()) {
         blame(whole.status());
         continue;

@@ -203,6 +203,18 @@ TEST_F(ConversionTest, NothingIsOverwrittenAndNothingHalfWrittenStays) {
   EXPECT_EQ(Names(), names);
 }
 
+TEST_F(ConversionTest, ASignalEndsIt) {
+  const auto source = TestVae();
+  for (const char* output : {"c.ckpt", "c.safetensors", "c"}) {
+    const auto stop = [](int64_t done, int64_t total) {
+      return 2 * done < total ? absl::OkStatus() : PreemptedError("asked to stop");
+    };
+    const auto report = ConvertCheckpoint(SystemFileOps(), *source, Path(output), {}, stop);
+    EXPECT_EQ(ExitCodeOf(report.status()), ExitCode::kPreempted) << report.status();
+  }
+  EXPECT_EQ(Names(), std::vector<std::string>());
+}
+
 TEST_F(ConversionTest, DamageInTheMiddleOfATensorIsFound) {
   const auto source = TestVae();
   const std::string name = "unet.semantic_head.SingleConv.Conv.weight";
