@@ -21,8 +21,10 @@
 namespace cubist {
 namespace {
 
-absl::Status Report(const CheckpointFlags& flags, const std::string& text, const std::string& json) {
+absl::Status Report(const CheckpointFlags& flags, const std::vector<std::string>& read, const std::string& text,
+                    const std::string& json) {
   std::fputs(text.c_str(), stdout);
+  if (!flags.json.empty()) RETURN_IF_ERROR(CheckOutput(flags.json, read, /*overwrite=*/true));
   return flags.json.empty() ? absl::OkStatus() : WriteFileAtomically(SystemFileOps(), flags.json, json);
 }
 
@@ -43,20 +45,22 @@ absl::Status Run(const CheckpointFlags& flags, bool* differs) {
   if (flags.command == "log") {
     ASSIGN_OR_RETURN(const std::string path, ResolveCheckpoint(flags.references[0]));
     ASSIGN_OR_RETURN(const std::vector<LogEntry> log, ReadLog(path));
-    return Report(flags, LogText(log), LogJson(log));
+    return Report(flags, {path}, LogText(log), LogJson(log));
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> first, Open(flags.references[0]));
   if (flags.command == "show") {
     ASSIGN_OR_RETURN(const CheckpointOverview overview, LookAt(*first, flags.overview, progress.Callback()));
     progress.Clear();
-    return Report(flags, OverviewText(overview, flags.overview), OverviewJson(overview, flags.overview));
+    return Report(flags, {first->description().path}, OverviewText(overview, flags.overview),
+                  OverviewJson(overview, flags.overview));
   }
   if (flags.command == "diff") {
     ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> second, Open(flags.references[1]));
     ASSIGN_OR_RETURN(const auto difference, CompareCheckpoints(*first, *second, flags.tolerance, progress.Callback()));
     progress.Clear();
     *differs = !difference.same();
-    return Report(flags, DifferenceText(difference), DifferenceJson(difference));
+    return Report(flags, {first->description().path, second->description().path}, DifferenceText(difference),
+                  DifferenceJson(difference));
   }
   ASSIGN_OR_RETURN(const ConversionReport report,
                    ConvertCheckpoint(SystemFileOps(), *first, flags.output, flags.conversion, progress.Callback()));

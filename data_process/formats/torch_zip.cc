@@ -1,6 +1,7 @@
 #include "data_process/formats/torch_zip.h"
 
 #include <algorithm>
+#include <fstream>
 #include <mutex>
 #include <optional>
 #include <unordered_set>
@@ -123,7 +124,13 @@ absl::StatusOr<TorchFile> OpenTorchZip(std::string_view bytes, std::string_view 
 absl::StatusOr<TorchFile> OpenTorchZipFile(const std::string& path, const TorchLimits& limits) {
   auto shared = std::make_shared<TorchFile::Shared>();
   shared->limits = limits;
-  ASSIGN_OR_RETURN(shared->zip, ZipReader::OpenFile(path, DirectoryLimits(limits)));
+  auto zip = ZipReader::OpenFile(path, DirectoryLimits(limits));
+  if (!zip.ok()) {
+    char start[2] = {};
+    std::ifstream(path, std::ios::binary).read(start, sizeof(start));
+    return ExplainIfLegacy(zip.status(), std::string_view(start, sizeof(start)));
+  }
+  shared->zip = *std::move(zip);
   return TorchFile::Open(std::move(shared));
 }
 
@@ -202,6 +209,17 @@ absl::Status TorchFile::Stream(const PickleTensor& tensor, const ByteSink& sink)
   }
   RETURN_IF_ERROR(reader.Finish());
   shared_->verified.insert(member);
+  return absl::OkStatus();
+}
+
+absl::Status TorchFile::VerifyMembers() const {
+  const std::lock_guard<std::mutex> lock(shared_->mutex);
+  for (const ZipMember& member : shared_->zip->members()) {
+    if (shared_->verified.count(&member) > 0) continue;
+    ASSIGN_OR_RETURN(ZipMemberReader reader, shared_->zip->OpenMember(member));
+    RETURN_IF_ERROR(reader.Finish());
+    shared_->verified.insert(&member);
+  }
   return absl::OkStatus();
 }
 

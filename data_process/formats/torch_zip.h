@@ -50,6 +50,9 @@ class TorchFile {
   // The same bytes in pieces, front to back. Memory: a piece, where the tensor lies dense in its storage, else as
   // above. Errors: as above, also after bytes that are damaged were handed out; those of `sink`.
   absl::Status Stream(const PickleTensor& tensor, const ByteSink& sink) const;
+  // Reads every member that was not verified yet, also those that no tensor lies in. Errors: DataError naming the
+  // member.
+  absl::Status VerifyMembers() const;
 
  private:
   struct Shared;

@@ -38,7 +38,8 @@ struct CheckpointDescription {
   std::string format_name;  // "Cubist", "Lightning 1.9.4", "torch state dict", "safetensors"
   // 64 hexadecimal digits that name the content, for lineage. Ours: the SHA-256 of the manifest, which has a hash of
   // every tensor. A torch file's: that of its directory, which has a CRC-32 of every storage. Safetensors': of its
-  // header.
+  // header and up to a megabyte of each
+  // tensor.
   std::string identity;
   checkpoint::TrainingState state;  // only the fields that the file tells
   std::string config_text;          // a complete textproto; empty if there is none
@@ -76,6 +77,8 @@ class AnyCheckpoint {
   // The same bytes in pieces, front to back; memory a piece, unless the tensor lies scattered. Errors: as above, also
   // after bytes that are damaged were handed out; those of `sink`.
   virtual absl::Status Stream(size_t i, const ByteSink& sink) const;
+  // Reads what the list does not show: storages that nothing above was made of. Errors: as Open.
+  virtual absl::Status VerifyRest() const { return absl::OkStatus(); }
 
  protected:
   // To be filled by whoever opens.

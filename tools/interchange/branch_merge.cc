@@ -16,6 +16,7 @@
 #include "configs/loader.h"
 #include "nlohmann/json.hpp"
 #include "tools/interchange/checkpoint_reference.h"
+#include "tools/interchange/checkpoint_text.h"
 #include "tools/interchange/conversion.h"
 #include "tools/interchange/lightning_file.h"
 #include "tools/training/checkpoint/hashes.h"
@@ -168,8 +169,8 @@ absl::StatusOr<CheckpointDraft> MergeBranches(const AnyCheckpoint& branch_3d, co
     }
     const ListedTensor& other = at->second.tensor.tensor;
     conflicts.push_back(Shape(other) == Shape(tensor)
-                            ? tensor.name
-                            : absl::StrCat(tensor.name, " (", Shape(other), " and ", Shape(tensor), ")"));
+                            ? Escaped(tensor.name)
+                            : absl::StrCat(Escaped(tensor.name), " (", Shape(other), " and ", Shape(tensor), ")"));
     at->second.conflict = true;
     if (options.on_conflict() == Merge::PREFER_2D) at->second = {{tensor, &branch_2d, i}, k2d, true};
   }
@@ -223,10 +224,10 @@ std::string MergeReportText(const MergeReport& report) {
     bytes += tensor.tensor.bytes();
     const size_t dot = tensor.tensor.name.find('.'), next = tensor.tensor.name.find('.', dot + 1);
     ++by_module[tensor.tensor.name.substr(0, std::min(next, tensor.tensor.name.size()))][tensor.from];
-    if (tensor.conflict) conflicts.push_back(absl::StrCat(tensor.tensor.name, " from ", tensor.from));
+    if (tensor.conflict) conflicts.push_back(absl::StrCat(Escaped(tensor.tensor.name), " from ", tensor.from));
   }
   const auto branch = [](const char* role, const CheckpointDescription& from) {
-    return absl::StrCat(role, "  ", from.path, "\n           ", from.format_name,
+    return absl::StrCat(role, "  ", from.path, "\n           ", Escaped(from.format_name),
                         from.state.has_step() ? absl::StrCat(", step ", from.state.step()) : "", ", ",
                         from.identity.substr(0, 12), "\n");
   };
@@ -241,19 +242,20 @@ std::string MergeReportText(const MergeReport& report) {
       const auto found = counts.find(from);
       return found == counts.end() ? int64_t{0} : found->second;
     };
-    absl::StrAppend(&text, absl::StrFormat("%-36s %11d %10d %10d\n", module, of(k3d), of(k2d), of(kBoth)));
+    absl::StrAppend(&text, absl::StrFormat("%-36s %11d %10d %10d\n", Escaped(module), of(k3d), of(k2d), of(kBoth)));
   }
   if (!conflicts.empty()) {
     absl::StrAppend(&text, "\nin both with different values:\n  ", absl::StrJoin(conflicts, "\n  "), "\n");
   }
   if (!report.dropped.empty()) {
-    absl::StrAppend(&text, "\nleft out:\n  ", absl::StrJoin(report.dropped, "\n  "), "\n");
+    absl::StrAppend(&text, "\nleft out:\n");
+    for (const std::string& name : report.dropped) absl::StrAppend(&text, "  ", Escaped(name), "\n");
   }
   if (!report.config_fields.empty()) {
     absl::StrAppend(&text, "\nconfig ", report.config_name, ": that of branch_2d, with branch_3d's\n  ",
                     absl::StrJoin(report.config_fields, "\n  "), "\n");
   }
-  for (const std::string& remark : report.remarks) absl::StrAppend(&text, "\n", remark, "\n");
+  for (const std::string& remark : report.remarks) absl::StrAppend(&text, "\n", Escaped(remark), "\n");
   return text;
 }
 
@@ -293,6 +295,13 @@ absl::StatusOr<MergeReport> RunMerge(FileOps& ops, const Merge& options, const B
   report.folder = options.output();
   if (absl::EndsWithIgnoreCase(report.folder, ".ckpt")) report.folder.resize(report.folder.size() - 5);
   report.file = report.folder + ".ckpt";
+  for (const char* other : {".safetensors", ".pth", ".pt"}) {
+    if (absl::EndsWithIgnoreCase(report.folder, other)) {
+      return ConfigError(absl::StrCat("--output ", options.output(),
+                                      ": a merge writes a .ckpt and a run's folder; checkpoint ",
+                                      "convert makes other files of them"));
+    }
+  }
 
   ASSIGN_OR_RETURN(const std::string path_3d, ResolveCheckpoint(options.branch_3d()));
   ASSIGN_OR_RETURN(const std::string path_2d, ResolveCheckpoint(options.branch_2d()));

@@ -34,29 +34,6 @@ bool Exists(const std::string& path) {
 
 std::string ListSteps(const std::vector<int64_t>& steps) { return steps.empty() ? "none" : absl::StrJoin(steps, ", "); }
 
-// A checkpoint of the run in this folder.
-absl::StatusOr<std::string> FindInRun(const std::string& folder, const std::string& which) {
-  const CheckpointStore store(SystemFileOps(), RunFolder(folder).checkpoints_path());
-  ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store.List());
-  if (steps.empty()) return ConfigError(absl::StrCat(folder, ": this run has saved no checkpoint yet"));
-  if (which == "last") return store.FolderOf(steps.back());
-  int64_t wanted = 0;
-  if (which == "best") {
-    ASSIGN_OR_RETURN(const Checkpoint newest, Checkpoint::Open(store.FolderOf(steps.back())));
-    const auto best = newest.state().best_steps().find(kBestMetric);
-    if (best == newest.state().best_steps().end()) {
-      return ConfigError(absl::StrCat(folder, ": this run has not been validated, so no checkpoint is the best"));
-    }
-    wanted = best->second;
-  } else if (!absl::SimpleAtoi(which, &wanted)) {
-    return ConfigError(absl::StrCat(folder, ":", which, ": after the colon comes last, best or a step"));
-  }
-  if (std::find(steps.begin(), steps.end(), wanted) != steps.end()) return store.FolderOf(wanted);
-  return ConfigError(absl::StrCat(folder, ": has no checkpoint of step ", wanted,
-                                  which == "best" ? ", which was the best by val_loss" : "",
-                                  "; it has those of: ", ListSteps(steps)));
-}
-
 // A file of the reference's in its folder of checkpoints.
 absl::StatusOr<std::string> FindLightningFile(const std::string& folder, const std::string& which) {
   if (which == "last") {
@@ -95,6 +72,38 @@ absl::StatusOr<std::string> FindLightningFile(const std::string& folder, const s
   if (found.empty()) return ConfigError(absl::StrCat(folder, ": has no file of :", which));
   return ConfigError(
       absl::StrCat(folder, ": several files are of epoch ", epoch, ", name one of them: ", absl::StrJoin(found, ", ")));
+}
+
+bool HoldsLightningFiles(const std::string& folder) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".ckpt") return true;
+  }
+  return false;
+}
+
+// A checkpoint of the run in this folder.
+absl::StatusOr<std::string> FindInRun(const std::string& folder, const std::string& which) {
+  const CheckpointStore store(SystemFileOps(), RunFolder(folder).checkpoints_path());
+  ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store.List());
+  if (steps.empty() && HoldsLightningFiles(store.folder())) return FindLightningFile(store.folder(), which);
+  if (steps.empty()) return ConfigError(absl::StrCat(folder, ": this run has saved no checkpoint yet"));
+  if (which == "last") return store.FolderOf(steps.back());
+  int64_t wanted = 0;
+  if (which == "best") {
+    ASSIGN_OR_RETURN(const Checkpoint newest, Checkpoint::Open(store.FolderOf(steps.back())));
+    const auto best = newest.state().best_steps().find(kBestMetric);
+    if (best == newest.state().best_steps().end()) {
+      return ConfigError(absl::StrCat(folder, ": this run has not been validated, so no checkpoint is the best"));
+    }
+    wanted = best->second;
+  } else if (!absl::SimpleAtoi(which, &wanted)) {
+    return ConfigError(absl::StrCat(folder, ":", which, ": after the colon comes last, best or a step"));
+  }
+  if (std::find(steps.begin(), steps.end(), wanted) != steps.end()) return store.FolderOf(wanted);
+  return ConfigError(absl::StrCat(folder, ": has no checkpoint of step ", wanted,
+                                  which == "best" ? ", which was the best by val_loss" : "",
+                                  "; it has those of: ", ListSteps(steps)));
 }
 
 absl::StatusOr<std::string> FindServerName(const std::string& reference) {

@@ -10,7 +10,8 @@
 namespace cubist {
 
 // The folder or file that `reference` stands for, absolute:
-//   PATH          a checkpoint's folder, a file, or a run's folder: then its newest checkpoint
+//   PATH          a checkpoint's folder, a file, or a run's folder: then its newest checkpoint (of the reference's:
+//                 last.ckpt)
 //   RUN:WHICH     of the run in the folder RUN: "last", "best" (lowest val_loss, if it is still kept), or a step
 //   wdb:[ENTITY/]PROJECT/RUN[:WHICH]
 //                 a run by its W&B name. Ours: runs/RUN. The reference's: wandb/PROJECT/RUN/checkpoints/*.ckpt, where

@@ -82,6 +82,8 @@ TEST_F(CheckpointReferenceTest, RunsOfTheReference) {
   EXPECT_ERROR("wdb:nv/waymo_wds/1a2b3c4d", "no last.ckpt");
   Touch(folder + "last.ckpt");
   EXPECT_EQ(Resolve("wdb:nv/waymo_wds/1a2b3c4d"), folder + "last.ckpt");
+  EXPECT_EQ(Resolve("wandb/waymo_wds/1a2b3c4d"), folder + "last.ckpt");
+  EXPECT_EQ(Resolve("wandb/waymo_wds/1a2b3c4d:7"), folder + "epoch=000007-step=6250.ckpt");
   EXPECT_EQ(Resolve("wdb:waymo_wds/1a2b3c4d:7"), folder + "epoch=000007-step=6250.ckpt");
   EXPECT_ERROR("wdb:waymo_wds/1a2b3c4d:8", "several files are of epoch 8");
   EXPECT_ERROR("wdb:waymo_wds/1a2b3c4d:9", "has no file of :9");

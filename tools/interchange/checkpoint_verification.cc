@@ -53,6 +53,7 @@ absl::StatusOr<std::string> VerifyCheckpoint(const std::string& path, const Byte
     done += static_cast<int64_t>(values.byte_size());
     if (progress) RETURN_IF_ERROR(progress(done, total));
   }
+  RETURN_IF_ERROR(checkpoint->VerifyRest());
   const auto tensors = static_cast<int64_t>(checkpoint->tensors().size());
   std::string text =
       absl::StrCat(description.state.has_step() ? absl::StrCat("step ", description.state.step(), ", ") : "",
@@ -60,6 +61,9 @@ absl::StatusOr<std::string> VerifyCheckpoint(const std::string& path, const Byte
   if (not_finite > 0) absl::StrAppend(&text, ", values that are not finite in ", TensorsText(not_finite));
   if (description.format == CheckpointFormat::kSafetensors) {
     absl::StrAppend(&text, " (safetensors has no checksums: only the structure could be checked)");
+  }
+  if (!description.optimizer.ok()) {
+    absl::StrAppend(&text, " (whole, but ", std::string(description.optimizer.message()), ")");
   }
   return text;
 }

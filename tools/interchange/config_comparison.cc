@@ -42,6 +42,7 @@ std::vector<std::string> CompareConfigs(const CheckpointDescription& old_one, co
   if (!old_config.ok() || !new_config.ok()) return CompareLines(old_text, new_text);
   std::vector<std::string> lines;
   for (const FieldDifference& field : CompareForResume(old_config->proto(), new_config->proto())) {
+    if (field.path == "name") continue;  // a file's name, where the config comes from one
     lines.push_back(absl::StrCat(field.path, ": ", Shortened(field.old_value, kLongestValue), " -> ",
                                  Shortened(field.new_value, kLongestValue)));
   }

@@ -10,7 +10,7 @@
 namespace cubist {
 
 // A line a difference: "learning_rate.initial: 0.0001 -> 0.0002", made fit for a terminal. Fields where both configs
-// can be read, else lines of their texts. Empty where they are the same, or neither has one.
+// can be read, without the run's name, else lines of their texts. Empty where they are the same, or neither has one.
 std::vector<std::string> CompareConfigs(const CheckpointDescription& old_one, const CheckpointDescription& new_one);
 
 // The name in a config; empty if it cannot be read.

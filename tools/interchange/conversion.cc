@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "configs/loader.h"
 #include "tools/interchange/lightning_file.h"
+#include "tools/interchange/reference_names.h"
 
 namespace cubist {
 namespace {
@@ -67,14 +68,27 @@ absl::StatusOr<CheckpointDraft> DraftOf(const AnyCheckpoint& source, const Conve
   if (!weights_only && !from.optimizer.ok()) {
     return Annotate(from.optimizer, "--weights_only converts this file without its optimizer's state");
   }
+  int64_t without_average = 0;
   for (size_t i = 0; i < source.tensors().size(); ++i) {
     DraftTensor tensor{source.tensors()[i], &source, i};
     if (tensor.tensor.group != "model" && weights_only) continue;
     if (options.averages) {
-      if (const std::optional<size_t> average = source.Find("ema", tensor.tensor.name)) tensor.number = *average;
-      tensor.tensor.dtype = source.tensors()[tensor.number].dtype;
+      const std::string& name = tensor.tensor.name;
+      if (const std::optional<size_t> average = source.Find("ema", name)) {
+        tensor.number = *average;
+        tensor.tensor.dtype = source.tensors()[*average].dtype;
+      } else if (!IsBuffer(name)) {
+        // A frozen part has none; a trained one lacks its own.
+        if (source.Find("optimizer", "exp_avg." + name)) {
+          return DataError(absl::StrCat(from.path, ": \"", name, "\" is trained and has no moving average"));
+        }
+        ++without_average;
+      }
     }
     draft.tensors.push_back(std::move(tensor));
+  }
+  if (without_average > 0) {
+    remarks->push_back(absl::StrCat(without_average, " weights have no moving average and stay as they are"));
   }
   draft.state = from.state;
   if (weights_only) {
@@ -93,7 +107,7 @@ absl::StatusOr<CheckpointDraft> DraftOf(const AnyCheckpoint& source, const Conve
   }
   if (!draft.config_text.empty()) {
     ASSIGN_OR_RETURN(const ValidatedExperiment config, LoadExperimentText(draft.config_text, "config.textproto"));
-    AssumeProgress(config.proto(), &draft.state, remarks);
+    if (!weights_only) AssumeProgress(config.proto(), &draft.state, remarks);
   }
   draft.parents.push_back(ParentOf(from));
   draft.created = from.created.value_or(0);
@@ -103,8 +117,11 @@ absl::StatusOr<CheckpointDraft> DraftOf(const AnyCheckpoint& source, const Conve
 absl::Status CheckOutput(const std::string& output, const std::vector<std::string>& sources, bool overwrite) {
   std::error_code error;
   for (const std::string& source : sources) {
-    if (std::filesystem::equivalent(source, output, error)) {
-      return ConfigError(absl::StrCat(output, ": is what is read; name another output"));
+    // Also within a checkpoint's folder: its files are what is read.
+    for (std::filesystem::path at = output; at.has_relative_path(); at = at.parent_path()) {
+      if (std::filesystem::equivalent(source, at, error)) {
+        return ConfigError(absl::StrCat(output, ": is what is read, or part of it; name another output"));
+      }
     }
   }
   if (!std::filesystem::exists(output, error)) return absl::OkStatus();
@@ -118,6 +135,7 @@ absl::Status CheckOutput(const std::string& output, const std::vector<std::strin
 absl::Status WriteDraft(FileOps& ops, const std::string& output, const CheckpointDraft& draft,
                         const BytesProgress& progress, ConversionReport* report) {
   report->output = output;
+  RETURN_IF_ERROR(MakeDirectories(ops, std::filesystem::path(output).parent_path().string()));
   if (IsTorchName(output)) {
     RETURN_IF_ERROR(WriteTorchDraft(ops, output, draft, progress, &report->remarks));
   } else if (IsSafetensorsName(output)) {

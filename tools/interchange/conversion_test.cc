@@ -186,6 +186,10 @@ TEST_F(ConversionTest, NothingIsOverwrittenAndNothingHalfWrittenStays) {
   };
   EXPECT_EQ(code("a.ckpt", *source, false), ExitCode::kConfig);
   EXPECT_EQ(code("run", *source, true), ExitCode::kConfig);
+  const auto ours = Open(Path("run/checkpoints/step-000000012"));
+  for (const char* part : {"model.safetensors", "new.ckpt"}) {
+    EXPECT_EQ(code(std::string("run/checkpoints/step-000000012/") + part, *ours, true), ExitCode::kConfig) << part;
+  }
   EXPECT_EQ(code("a.ckpt", *Open(Path("a.ckpt")), true), ExitCode::kConfig);
   EXPECT_EQ(Bytes(Path("a.ckpt")), before);
   EXPECT_EQ(code("a.ckpt", *source, true), ExitCode::kDone);

@@ -1,6 +1,7 @@
 #include "tools/interchange/lightning_file.h"
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,10 +28,11 @@ namespace {
 constexpr const char* kMoments[] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
 constexpr char kLightningVersion[] = "1.9.4";
 
-// The counters that Lightning keeps of how often something was done, for this run and for this epoch.
-PythonValue Progress(int64_t count, const std::vector<const char*>& stages) {
+// The counters that Lightning keeps of how often something was done, in all and in the epoch at hand, which begins
+// anew.
+PythonValue Progress(int64_t total, int64_t current, const std::vector<const char*>& stages) {
   PythonValue progress = PythonValue::Dict();
-  for (const char* scope : {"total", "current"}) {
+  for (const auto& [scope, count] : {std::pair("total", total), std::pair("current", current)}) {
     PythonValue counts = PythonValue::Dict();
     for (const char* stage : stages) counts.Set(stage, PythonValue::Int(count));
     progress.Set(scope, std::move(counts));
@@ -38,15 +40,12 @@ PythonValue Progress(int64_t count, const std::vector<const char*>& stages) {
   return progress;
 }
 
-PythonValue BatchProgress(int64_t count) {
-  PythonValue progress = PythonValue::Dict();
-  for (const char* scope : {"total", "current"}) {
-    PythonValue counts = PythonValue::Dict();
-    for (const char* stage : {"ready", "completed", "started", "processed"}) {
-      counts.Set(stage, PythonValue::Int(count));
-    }
-    progress.Set(scope, std::move(counts));
-  }
+const std::vector<const char*> kTwoStages = {"ready", "completed"};
+const std::vector<const char*> kThreeStages = {"ready", "completed", "started"};
+const std::vector<const char*> kFourStages = {"ready", "completed", "started", "processed"};
+
+PythonValue BatchProgress(int64_t total) {
+  PythonValue progress = Progress(total, 0, kFourStages);
   progress.Set("is_last_batch", PythonValue::Bool(false));
   return progress;
 }
@@ -56,7 +55,7 @@ PythonValue Empty() { return PythonValue::Dict(); }
 PythonValue EvaluationLoop() {
   PythonValue loop = PythonValue::Dict();
   loop.Set("state_dict", Empty());
-  loop.Set("dataloader_progress", Progress(0, {"ready", "completed"}));
+  loop.Set("dataloader_progress", Progress(0, 0, kTwoStages));
   loop.Set("epoch_loop.state_dict", Empty());
   loop.Set("epoch_loop.batch_progress", BatchProgress(0));
   return loop;
@@ -64,28 +63,27 @@ PythonValue EvaluationLoop() {
 
 // The flat keys are Lightning 1.9.4's; restoring takes the step from optim_progress.
 PythonValue Loops(int64_t epoch, int64_t step, int64_t batches) {
-  const std::vector<const char*> two = {"ready", "completed"}, three = {"ready", "completed", "started"};
   PythonValue stepped = PythonValue::Dict();
   stepped.Set("_batches_that_stepped", PythonValue::Int(step));
   PythonValue optimizer = PythonValue::Dict();
-  optimizer.Set("step", Progress(step, two));
-  optimizer.Set("zero_grad", Progress(step, three));
+  optimizer.Set("step", Progress(step, 0, kTwoStages));
+  optimizer.Set("zero_grad", Progress(step, 0, kThreeStages));
   PythonValue optimizer_progress = PythonValue::Dict();
   optimizer_progress.Set("optimizer", std::move(optimizer));
   optimizer_progress.Set("optimizer_position", PythonValue::Int(0));
   PythonValue fit = PythonValue::Dict();
   fit.Set("state_dict", Empty());
-  fit.Set("epoch_progress", Progress(epoch, {"ready", "completed", "started", "processed"}));
+  fit.Set("epoch_progress", Progress(epoch, epoch, kFourStages));
   fit.Set("epoch_loop.state_dict", std::move(stepped));
   fit.Set("epoch_loop.batch_progress", BatchProgress(batches));
-  fit.Set("epoch_loop.scheduler_progress", Progress(step, two));
+  fit.Set("epoch_loop.scheduler_progress", Progress(step, 0, kTwoStages));
   fit.Set("epoch_loop.batch_loop.state_dict", Empty());
   fit.Set("epoch_loop.batch_loop.optimizer_loop.state_dict", Empty());
   fit.Set("epoch_loop.batch_loop.optimizer_loop.optim_progress", std::move(optimizer_progress));
   fit.Set("epoch_loop.batch_loop.manual_loop.state_dict", Empty());
-  fit.Set("epoch_loop.batch_loop.manual_loop.optim_step_progress", Progress(0, two));
+  fit.Set("epoch_loop.batch_loop.manual_loop.optim_step_progress", Progress(0, 0, kTwoStages));
   fit.Set("epoch_loop.val_loop.state_dict", Empty());
-  fit.Set("epoch_loop.val_loop.dataloader_progress", Progress(0, two));
+  fit.Set("epoch_loop.val_loop.dataloader_progress", Progress(0, 0, kTwoStages));
   fit.Set("epoch_loop.val_loop.epoch_loop.state_dict", Empty());
   fit.Set("epoch_loop.val_loop.epoch_loop.batch_progress", BatchProgress(0));
   PythonValue loops = PythonValue::Dict();
@@ -207,9 +205,16 @@ class Composer {
     ASSIGN_OR_RETURN(const auto parameters, EmaNames(names_));
     std::map<std::string, std::string> names;
     for (const auto& [average, parameter] : parameters) names[parameter] = average;
-    const double decay = config.has_value() ? config->proto().ema().decay() : 0.9999;
+    const auto kept = draft_.state.numbers().find(kEmaDecayNumber);
+    const double decay = kept != draft_.state.numbers().end() ? kept->second
+                         : config.has_value()                 ? config->proto().ema().decay()
+                                                              : 0.9999;  // the reference's
+    const int64_t updates = Counter(kEmaUpdatesCounter);
+    if (updates > std::numeric_limits<int32_t>::max()) {
+      return DataError(absl::StrCat(updates, " updates of the averages are more than the reference's 32 bits hold"));
+    }
     state_dict.Set(kEmaDecay, Tensor(Scalar(static_cast<float>(decay))));
-    state_dict.Set(kEmaUpdates, Tensor(Scalar(static_cast<int32_t>(Counter(kEmaUpdatesCounter)))));
+    state_dict.Set(kEmaUpdates, Tensor(Scalar(static_cast<int32_t>(updates))));
     for (const DraftTensor* tensor : averages) {
       const auto name = names.find(tensor->tensor.name);
       if (name == names.end()) {

@@ -72,6 +72,17 @@ class SafetensorsCheckpoint : public AnyCheckpoint {
       tensors.push_back(std::move(tensor));
       order_.push_back(i);
     }
+    // Up to a megabyte of each tensor: what was trained differs there, and a file of any size opens at once.
+    for (const std::string& name : file_->names()) {
+      Xxh3Hasher hasher;
+      const absl::Status enough = absl::CancelledError();
+      const absl::Status read = file_->Stream(name, [&](std::string_view bytes) {
+        hasher.Add(bytes);
+        return enough;
+      });
+      if (!read.ok() && read != enough) return read;
+      absl::StrAppend(&header, hasher.Hex(), "\n");
+    }
     description_.identity = Sha256Hex(header);
     SetTensors(std::move(tensors));
     return absl::OkStatus();

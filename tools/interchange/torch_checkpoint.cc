@@ -1,8 +1,8 @@
 #include "tools/interchange/torch_checkpoint.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -78,6 +78,7 @@ class TorchCheckpoint : public AnyCheckpoint {
                                                [&](std::string_view bytes) { return of_sink = sink(bytes); });
     return streamed.ok() || !of_sink.ok() ? streamed : NamingTensor(streamed, i);
   }
+  absl::Status VerifyRest() const override { return file_.VerifyMembers(); }
 
  private:
   // Where a tensor comes from: the file, or numbers of it.
@@ -111,8 +112,9 @@ class TorchCheckpoint : public AnyCheckpoint {
     RETURN_IF_ERROR(ReadStateDict(inner.value_or(root)));
     if (inner.has_value()) {
       RETURN_IF_ERROR(ReadOwnAverages(root));
-      // Weights are as good without it.
+      // Weights are as good without an optimizer whose numbers cannot be told; damage is damage.
       description_.optimizer = ReadOptimizer(root);
+      RETURN_IF_ERROR(ReadSteps());
       if (!description_.optimizer.ok()) {
         description_.remarks.push_back(
             absl::StrCat("the optimizer's state is left out: ", std::string(description_.optimizer.message())));
@@ -132,6 +134,11 @@ class TorchCheckpoint : public AnyCheckpoint {
     for (size_t i = 0; i < state_dict.pair_count(); ++i) {
       const PickleValue key = state_dict.key(i), value = state_dict.value(i);
       const std::string name = key.kind() == PickleKind::kString ? key.string() : absl::StrCat("key number ", i);
+      if (value.kind() == PickleKind::kObject || value.kind() == PickleKind::kPersistentId) {
+        return DataError(absl::StrCat(path(), ": ", Quoted(name), " of the state dict is ",
+                                      value.kind() == PickleKind::kObject ? value.class_name() : "a storage",
+                                      ", which is not read: of tensors, dense ones of the usual types are"));
+      }
       if (key.kind() != PickleKind::kString || value.kind() != PickleKind::kTensor) {
         others.push_back(name);
         continue;
@@ -147,7 +154,10 @@ class TorchCheckpoint : public AnyCheckpoint {
                        absl::StrJoin(others.begin(), others.begin() + std::min<size_t>(5, others.size()), ", "),
                        others.size() > 5 ? ", ..." : ""));
     }
-    for (auto& [name, tensor] : tensors) Add("model", name, std::move(tensor));
+    for (auto& [name, tensor] : tensors) {
+      shapes_[name] = tensor.shape;
+      Add("model", name, std::move(tensor));
+    }
     return ReadAverages(averages);
   }
 
@@ -160,12 +170,18 @@ class TorchCheckpoint : public AnyCheckpoint {
         ASSIGN_OR_RETURN(const double number, Number(tensor, name));
         if (name == kEmaUpdates) {
           (*description_.state.mutable_counters())[kEmaUpdatesCounter] = static_cast<int64_t>(number);
+        } else {
+          (*description_.state.mutable_numbers())[kEmaDecayNumber] = number;
         }
         continue;
       }
       const auto parameter = parameters->find(name);
       if (parameter == parameters->end()) {
         return DataError(absl::StrCat(path(), ": \"", name, "\" is the average of no parameter of this file"));
+      }
+      if (tensor.shape != shapes_.at(parameter->second)) {
+        return DataError(absl::StrCat(path(), ": \"", name, "\" has another shape than \"", parameter->second,
+                                      "\", whose average it is"));
       }
       Add("ema", parameter->second, tensor);
     }
@@ -175,11 +191,11 @@ class TorchCheckpoint : public AnyCheckpoint {
   absl::Status ReadOwnAverages(const PickleValue& root) {
     const std::optional<PickleValue> averages = FindPath(root, {kOwnKey, kOwnAverages});
     if (!averages.has_value() || averages->kind() != PickleKind::kDict) return absl::OkStatus();
-    const std::set<std::string> names(names_.begin(), names_.end());
     std::set<std::string> seen;
     for (size_t i = 0; i < averages->pair_count(); ++i) {
       const PickleValue key = averages->key(i), value = averages->value(i);
-      if (key.kind() != PickleKind::kString || value.kind() != PickleKind::kTensor || names.count(key.string()) == 0 ||
+      if (key.kind() != PickleKind::kString || value.kind() != PickleKind::kTensor ||
+          shapes_.count(key.string()) == 0 || value.tensor().shape != shapes_.at(key.string()) ||
           !seen.insert(key.string()).second) {
         return DataError(absl::StrCat(path(), ": ", kOwnKey, ".", kOwnAverages, " are no averages of this file"));
       }
@@ -209,41 +225,53 @@ class TorchCheckpoint : public AnyCheckpoint {
       return DataError(absl::StrCat(path(), ": optimizer_states[0] is no state of a torch optimizer"));
     }
     if (states->size() > 1) description_.remarks.push_back("optimizers after the first are left out");
-    int64_t total = 0;
-    for (size_t g = 0; g < groups->size(); ++g) {
-      const std::optional<PickleValue> parameters = FindPath(groups->item(g), {"params"});
-      if (parameters.has_value() && parameters->kind() == PickleKind::kList) {
-        total += static_cast<int64_t>(parameters->size());
-      }
-    }
     if (state->pair_count() == 0) return absl::OkStatus();
-    const auto order = OptimizerOrder(names_, total);
+    const std::optional<PickleValue> numbers =
+        groups->size() == 1 ? FindPath(groups->item(0), {"params"}) : std::optional<PickleValue>();
+    if (!numbers.has_value() || numbers->kind() != PickleKind::kList) {
+      return DataError(absl::StrCat(path(), ": the optimizer has ", groups->size(),
+                                    " groups of parameters: which number is which is told for one"));
+    }
+    const auto order = OptimizerOrder(names_, static_cast<int64_t>(numbers->size()));
     if (!order.ok()) return DataError(absl::StrCat(path(), ": ", std::string(order.status().message())));
     const auto unsaved = std::count(order->begin(), order->end(), "");
     if (unsaved > 0) (*description_.state.mutable_counters())[kUnsavedCounter] = unsaved;
-    std::map<std::string, PickleTensor> parameters;
-    for (size_t i = 0; i < listed_.size(); ++i) {
-      if (listed_[i].group == "model") parameters.emplace(listed_[i].name, std::get<PickleTensor>(sources_[i]));
-    }
-    int64_t least = -1, most = -1;
     for (size_t i = 0; i < state->pair_count(); ++i) {
-      RETURN_IF_ERROR(ReadMoments(*order, state->key(i), state->value(i), parameters, &least, &most));
+      RETURN_IF_ERROR(ReadMoments(*order, state->key(i), state->value(i)));
     }
     for (const char* moment : kMoments) {
       for (auto& [index, tensor] : moments_[moment]) {
         Add("optimizer", absl::StrCat(moment, ".", (*order)[static_cast<size_t>(index)]), std::move(tensor));
       }
     }
+    return absl::OkStatus();
+  }
+
+  // The number of steps: each parameter has its own, ours has one.
+  absl::Status ReadSteps() {
+    if (!description_.optimizer.ok() || steps_.empty()) return absl::OkStatus();
+    int64_t least = std::numeric_limits<int64_t>::max(), most = 0;
+    for (const auto& [what, step] : steps_) {
+      int64_t steps = 0;
+      if (step.kind() == PickleKind::kTensor) {
+        ASSIGN_OR_RETURN(const double value, Number(step.tensor(), what));
+        steps = static_cast<int64_t>(value);
+      } else {
+        steps = step.int_value();
+      }
+      least = std::min(least, steps);
+      most = std::max(most, steps);
+    }
     if (least != most) {
       description_.remarks.push_back(absl::StrCat("parameters have taken from ", least, " to ", most,
                                                   " optimizer steps; ours counts one number, the larger"));
     }
-    Add("optimizer", "step", HostTensor::Of<int64_t>({std::max<int64_t>(most, 0)}, {1}));
+    Add("optimizer", "step", HostTensor::Of<int64_t>({most}, {1}));
     return absl::OkStatus();
   }
 
-  absl::Status ReadMoments(const std::vector<std::string>& order, const PickleValue& number, const PickleValue& moments,
-                           const std::map<std::string, PickleTensor>& parameters, int64_t* least, int64_t* most) {
+  absl::Status ReadMoments(const std::vector<std::string>& order, const PickleValue& number,
+                           const PickleValue& moments) {
     const int64_t index = number.kind() == PickleKind::kInt ? number.int_value() : -1;
     if (index < 0 || index >= static_cast<int64_t>(order.size())) {
       return DataError(absl::StrCat(path(), ": the optimizer has state of a parameter that there is not"));
@@ -253,27 +281,20 @@ class TorchCheckpoint : public AnyCheckpoint {
       return DataError(absl::StrCat(path(), ": the optimizer has state of parameter number ", index,
                                     ", which the state dict lacks"));
     }
-    const PickleTensor& parameter = parameters.at(name);
     for (const char* moment : kMoments) {
       const std::optional<PickleValue> tensor = FindPath(moments, {moment});
       if (!tensor.has_value() && std::string_view(moment) == kMoments[2]) continue;  // without AMSGrad
-      if (!tensor.has_value() || tensor->kind() != PickleKind::kTensor || tensor->tensor().shape != parameter.shape) {
+      if (!tensor.has_value() || tensor->kind() != PickleKind::kTensor || tensor->tensor().shape != shapes_.at(name)) {
         return DataError(absl::StrCat(path(), ": ", moment, " of optimizer parameter number ", index,
                                       " has not the shape of \"", name, "\", which has this number here"));
       }
       moments_[moment][index] = tensor->tensor();
     }
-    int64_t steps = 0;
-    if (const std::optional<PickleValue> step = FindPath(moments, {"step"}); !step.has_value()) {
+    const std::optional<PickleValue> step = FindPath(moments, {"step"});
+    if (!step.has_value() || (step->kind() != PickleKind::kTensor && step->kind() != PickleKind::kInt)) {
       return DataError(absl::StrCat(path(), ": the optimizer's state of \"", name, "\" lacks its step"));
-    } else if (step->kind() == PickleKind::kTensor) {
-      ASSIGN_OR_RETURN(const double value, Number(step->tensor(), absl::StrCat("the step of \"", name, "\"")));
-      steps = static_cast<int64_t>(value);
-    } else if (step->kind() == PickleKind::kInt) {
-      steps = step->int_value();
     }
-    *least = *least < 0 ? steps : std::min(*least, steps);
-    *most = std::max(*most, steps);
+    steps_.emplace_back(absl::StrCat("the step of \"", name, "\""), *step);
     return absl::OkStatus();
   }
 
@@ -287,10 +308,15 @@ class TorchCheckpoint : public AnyCheckpoint {
 
     const std::optional<PickleValue> hyper_parameters = root.Find("hyper_parameters");
     if (hyper_parameters.has_value() && !hyper_parameters->is_none()) {
-      ASSIGN_OR_RETURN(const YamlValue values, ReadHyperParameters(*hyper_parameters, path()));
-      (*state.mutable_texts())[kHyperParametersText] = HyperParametersJson(values);
-      if (!root.Find(kOwnKey).has_value()) {
-        ImportedConfig config = ImportHyperParameters(values, std::filesystem::path(path()).stem().string());
+      const absl::StatusOr<YamlValue> values = ReadHyperParameters(*hyper_parameters, path());
+      if (!values.ok()) {
+        description_.remarks.push_back(
+            absl::StrCat("the hyper-parameters are left out: ", std::string(values.status().message())));
+      } else {
+        (*state.mutable_texts())[kHyperParametersText] = HyperParametersJson(*values);
+      }
+      if (values.ok() && !root.Find(kOwnKey).has_value()) {
+        ImportedConfig config = ImportHyperParameters(*values, std::filesystem::path(path()).stem().string());
         description_.config_text = std::move(config.text);
         description_.config_hash = std::move(config.hash);
         description_.remarks.insert(description_.remarks.end(), config.remarks.begin(), config.remarks.end());
@@ -298,19 +324,21 @@ class TorchCheckpoint : public AnyCheckpoint {
     }
     if (const auto text = FindText(root, {kOwnKey, kOwnState})) {
       checkpoint::TrainingState own;
-      if (!google::protobuf::TextFormat::ParseFromString(*text, &own)) {
+      if (!google::protobuf::TextFormat::ParseFromString(*text, &own) || own.step() < 0 || own.samples_consumed() < 0) {
         return DataError(absl::StrCat(path(), ": ", kOwnKey, ".", kOwnState, " cannot be parsed"));
       }
       state = std::move(own);
     }
     if (const auto text = FindText(root, {kOwnKey, kOwnConfig})) {
       const auto config = LoadExperimentText(*text, "config.textproto");
-      if (!config.ok()) {
-        return DataError(
-            absl::StrCat(path(), ": ", kOwnKey, ".", kOwnConfig, ": ", std::string(config.status().message())));
+      if (config.ok()) {
+        description_.config_text = config->CanonicalText();
+        description_.config_hash = config->Hash();
+      } else {
+        // As of a newer program.
+        description_.remarks.push_back(
+            absl::StrCat("the config in it is left out: ", std::string(config.status().message())));
       }
-      description_.config_text = config->CanonicalText();
-      description_.config_hash = config->Hash();
     }
     return absl::OkStatus();
   }
@@ -332,7 +360,9 @@ class TorchCheckpoint : public AnyCheckpoint {
   }
 
   TorchFile file_;
-  std::vector<std::string> names_;                                  // of the state dict, without averages
+  std::vector<std::string> names_;                      // of the state dict, without averages
+  std::map<std::string, std::vector<int64_t>> shapes_;  // of these
+  std::vector<std::pair<std::string, PickleValue>> steps_;
   std::map<std::string, std::map<int64_t, PickleTensor>> moments_;  // by name, then by number of the parameter
   std::vector<ListedTensor> listed_;
   std::vector<Source> sources_;

@@ -26,8 +26,9 @@ namespace cubist {
 // that is not of these parameters.
 absl::StatusOr<std::unique_ptr<AnyCheckpoint>> OpenTorchCheckpoint(const std::string& path);
 
-// Counters and texts of the state (step 4).
+// Counters, numbers and texts of the state (steps 2 and 4).
 inline constexpr char kEmaUpdatesCounter[] = "ema/updates";
+inline constexpr char kEmaDecayNumber[] = "ema/decay";
 inline constexpr char kEpochCounter[] = "reference/epoch";
 inline constexpr char kUnsavedCounter[] = "reference/unsaved_parameters";
 inline constexpr char kHyperParametersText[] = "reference/hyper_parameters";
