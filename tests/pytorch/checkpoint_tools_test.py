@@ -89,6 +89,18 @@ class ConvertTest(unittest.TestCase):
                 self.setUp()
 
 
+class HostileTest(unittest.TestCase):
+    def test_a_few_bytes_that_stand_for_gigabytes(self):
+        path = os.path.join(FOLDER, "hostile.ckpt")
+        for tensors in ({"w": torch.zeros(1).expand(1 << 29)},
+                        {f"w{k}": torch.zeros(1).expand(1 << 27) for k in range(200)}):
+            torch.save({"state_dict": tensors}, path)
+            for command in (("show",), ("verify",), ("convert",)):
+                output = [os.path.join(FOLDER, "out.safetensors")] if command == ("convert",) else []
+                said = comparison.run("tools/checkpoint", *command, path, *output, exit_code=3)
+                self.assertIn("by repeating them", said)
+
+
 class MergeTest(unittest.TestCase):
     def test_the_union_with_the_2d_branch_winning(self):
         branches = {}

@@ -122,7 +122,27 @@ class TorchCheckpoint : public AnyCheckpoint {
       RETURN_IF_ERROR(ReadRun(root));
       RemarkOn(root);
     }
+    RETURN_IF_ERROR(CheckExpansion());
     SetTensors(std::move(listed_));
+    return absl::OkStatus();
+  }
+
+  // A stride of 0 repeats elements: a few bytes may stand for more than any memory or disk holds.
+  absl::Status CheckExpansion() const {
+    constexpr uint64_t kOfOne = uint64_t{1} << 30, kOfAll = uint64_t{64} << 30;
+    uint64_t all = 0, stored = 0;
+    for (size_t i = 0; i < listed_.size(); ++i) {
+      const auto* tensor = std::get_if<PickleTensor>(&sources_[i]);
+      if (tensor == nullptr) continue;
+      const uint64_t storage = CheckedByteSize(tensor->dtype, {tensor->storage_size}).value_or(0);
+      const uint64_t dense = listed_[i].bytes();
+      all += dense;
+      stored += std::min(dense, storage);
+      if (dense > storage && (dense > kOfOne || all - stored > kOfAll)) {
+        return DataError(absl::StrCat(path(), ": ", Quoted(listed_[i].name), " makes ", dense, " bytes of ", storage,
+                                      " by repeating them, more than is taken for weights"));
+      }
+    }
     return absl::OkStatus();
   }
 
