@@ -40,10 +40,12 @@ double Distance(T a, T b) {
   }
 }
 
+// Elements `begin` to `begin` + `count` of a tensor; `a` and `b` point at the first of these.
 template <typename T>
-void CompareElements(const T* a, const T* b, const std::vector<int64_t>& shape, ValueDifference* difference) {
+void CompareElements(const T* a, const T* b, int64_t begin, int64_t count, const std::vector<int64_t>& shape,
+                     ValueDifference* difference) {
   int64_t absolute_at = -1, relative_at = -1;
-  for (int64_t i = 0; i < difference->count; ++i) {
+  for (int64_t i = 0; i < count; ++i) {
     const auto x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
     if (a[i] == b[i] || (std::isnan(x) && std::isnan(y))) continue;
     ++difference->different;
@@ -58,11 +60,25 @@ void CompareElements(const T* a, const T* b, const std::vector<int64_t>& shape, 
       relative_at = i;
     }
   }
-  if (absolute_at < 0) return;
-  difference->absolute_at = IndexOf(absolute_at, shape);
-  difference->relative_at = IndexOf(relative_at, shape);
-  difference->a = static_cast<double>(a[absolute_at]);
-  difference->b = static_cast<double>(b[absolute_at]);
+  if (absolute_at >= 0) {
+    difference->absolute_at = IndexOf(begin + absolute_at, shape);
+    difference->a = static_cast<double>(a[absolute_at]);
+    difference->b = static_cast<double>(b[absolute_at]);
+  }
+  if (relative_at >= 0) difference->relative_at = IndexOf(begin + relative_at, shape);
+}
+
+// Bytes from `offset` on of a tensor like `a`.
+void ComparePiece(const HostTensor& a, uint64_t offset, std::string_view b, ValueDifference* difference) {
+  const std::byte* first = a.bytes() + offset;
+  if (b.empty() || std::memcmp(first, b.data(), b.size()) == 0) return;
+  const auto element = static_cast<int64_t>(SizeOf(a.dtype()));
+  WithElements(a, [&](const auto* elements) {
+    using Element = std::remove_cv_t<std::remove_pointer_t<decltype(elements)>>;
+    CompareElements(reinterpret_cast<const Element*>(first), reinterpret_cast<const Element*>(b.data()),
+                    static_cast<int64_t>(offset) / element, static_cast<int64_t>(b.size()) / element, a.shape(),
+                    difference);
+  });
 }
 
 // Every field that is set, and every entry of a map, with its value.
@@ -179,10 +195,7 @@ Json TensorsJson(const std::vector<ListedTensor>& tensors) {
 ValueDifference CompareValues(const HostTensor& a, const HostTensor& b) {
   ValueDifference difference;
   difference.count = a.size();
-  if (a.byte_size() == 0 || std::memcmp(a.bytes(), b.bytes(), a.byte_size()) == 0) return difference;
-  WithElements(a, [&](const auto* elements) {
-    CompareElements(elements, reinterpret_cast<decltype(elements)>(b.bytes()), a.shape(), &difference);
-  });
+  ComparePiece(a, 0, std::string_view(reinterpret_cast<const char*>(b.bytes()), b.byte_size()), &difference);
   return difference;
 }
 
@@ -213,8 +226,18 @@ absl::StatusOr<CheckpointDifference> CompareCheckpoints(const AnyCheckpoint& a, 
   }
   for (const auto& [i, j] : shared) {
     ASSIGN_OR_RETURN(const HostTensor first, a.Read(i));
-    ASSIGN_OR_RETURN(const HostTensor second, b.Read(j));
-    ValueDifference values = CompareValues(first, second);
+    ValueDifference values;
+    values.count = first.size();
+    uint64_t at = 0;
+    // Pieces are whole elements: they are cut at powers of two.
+    RETURN_IF_ERROR(b.Stream(j, [&](std::string_view piece) -> absl::Status {
+      if (piece.size() % SizeOf(first.dtype()) != 0 || piece.size() > first.byte_size() - at) {
+        return InternalError("a piece of a tensor that ends within an element");
+      }
+      ComparePiece(first, at, piece, &values);
+      at += piece.size();
+      return absl::OkStatus();
+    }));
     if (values.different == 0) {
       ++difference.equal;
     } else if (values.absolute <= tolerance) {

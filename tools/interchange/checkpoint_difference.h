@@ -57,8 +57,8 @@ struct CheckpointDifference {
   }
 };
 
-// Reads two tensors at a time. `tolerance`: absolute differences up to this are no change. Errors: those of the
-// checkpoints.
+// One tensor and a piece of its counterpart are in memory. `tolerance`: absolute differences up to this are no change.
+// Errors: those of the checkpoints.
 absl::StatusOr<CheckpointDifference> CompareCheckpoints(const AnyCheckpoint& a, const AnyCheckpoint& b,
                                                         double tolerance, const BytesProgress& progress);
 
