@@ -25,7 +25,6 @@
 namespace cubist {
 namespace {
 
-constexpr const char* kMoments[] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
 constexpr char kLightningVersion[] = "1.9.4";
 
 // The counters that Lightning keeps of how often something was done, in all and in the epoch at hand, which begins

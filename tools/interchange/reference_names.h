@@ -30,6 +30,9 @@ inline constexpr char kEmaUpdates[] = "unet_ema.num_updates";
 // parameters share an average's name.
 absl::StatusOr<std::map<std::string, std::string>> EmaNames(const std::vector<std::string>& names);
 
+// Moments of AdamW as torch.optim names them, which is also our prefix: "exp_avg.NAME". The last is AMSGrad's.
+inline constexpr const char* kMoments[] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
+
 // Whether an entry of a state dict is no parameter: statistics of batch normalisation, averages, single numbers.
 bool IsBuffer(std::string_view name);
 

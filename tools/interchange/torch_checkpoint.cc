@@ -26,8 +26,6 @@
 namespace cubist {
 namespace {
 
-// Moments of AdamW as torch.optim names them, which is also our prefix.
-constexpr const char* kMoments[] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
 constexpr char kTotalSteps[] = "epoch_loop.batch_loop.optimizer_loop.optim_progress";
 
 std::optional<PickleValue> FindPath(PickleValue value, std::initializer_list<std::string_view> path) {
