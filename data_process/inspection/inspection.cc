@@ -88,18 +88,14 @@ FileContents InspectVideo(const ClipFile& file, bool full, const ReadLimits& lim
 // JSON beside tars and videos are captions.
 FileContents InspectJson(const ClipFile& file, const ReadLimits& limits) {
   FileContents contents;
-  absl::StatusOr<Payload> payload = ReadPayload(file.path, limits);
-  if (payload.ok()) {
-    const absl::StatusOr<std::string> bytes = ReadWholeFile(file.path, static_cast<size_t>(limits.max_member_bytes()));
-    const absl::Status caption = bytes.ok() ? ParseCaption(*bytes, file.path).status() : bytes.status();
-    if (!caption.ok()) payload = caption;
-  }
-  if (!payload.ok()) {
-    contents.bad.push_back(payload.status());
+  const absl::StatusOr<std::string> bytes = ReadWholeFile(file.path, static_cast<size_t>(limits.max_member_bytes()));
+  const absl::Status caption = bytes.ok() ? ParseCaption(*bytes, file.path).status() : bytes.status();
+  if (!caption.ok()) {
+    contents.bad.push_back(caption);
     return contents;
   }
   contents.members = 1;
-  contents.first = *std::move(payload);
+  contents.first = Payload{"json", {}};
   return contents;
 }
 

@@ -311,8 +311,8 @@ absl::StatusOr<MergeReport> RunMerge(FileOps& ops, const Merge& options, const B
   ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> branch_2d, AnyCheckpoint::Open(path_2d));
   ASSIGN_OR_RETURN(CheckpointDraft draft, MergeBranches(*branch_3d, *branch_2d, options, &report));
 
-  // Two outputs of the same bytes: progress counts both.
-  const auto total = static_cast<int64_t>(2 * draft.TotalBytes());
+  // The folder takes all bytes once, the file twice (WriteTorchDraft).
+  const auto total = static_cast<int64_t>(3 * draft.TotalBytes());
   int64_t before = 0;
   const BytesProgress both = [&](int64_t done, int64_t) {
     return progress ? progress(before + done, total) : absl::OkStatus();
@@ -321,7 +321,7 @@ absl::StatusOr<MergeReport> RunMerge(FileOps& ops, const Merge& options, const B
       WriteRunFolder(ops, report.folder, draft, both,
                      {{"merge_report.txt", MergeReportText(report)}, {"merge_report.json", MergeReportJson(report)}})
           .status());
-  before = total / 2;
+  before = total / 3;
   // Last, for it may replace a file.
   if (const absl::Status written = WriteTorchDraft(ops, report.file, draft, both, &report.remarks); !written.ok()) {
     RemoveTree(ops, report.folder).IgnoreError();

@@ -5,8 +5,7 @@
 //   2. "ema": "unet_ema.<name without dots>" under the parameter's name; its count is the counter "ema/updates";
 //   3. "optimizer": exp_avg.NAME, exp_avg_sq.NAME, max_exp_avg_sq.NAME of optimizer_states[0], where numbers stand for
 //      parameters (reference_names.h), and the number of steps as "step";
-//   4. the state of the run: the step (of loops, else global_step), "reference/epoch", and what only the way back
-//   needs:
+//   4. the state of the run: the step (of loops, else global_step), "reference/epoch", and for the way back
 //      "reference/unsaved_parameters" and "reference/hyper_parameters" (JSON);
 //   5. the config: hyper_parameters, as far as fields exist.
 // What convert itself wrote under "cubist" (lightning_file.h) goes before 4 and 5. The rest (callbacks, schedulers,
@@ -22,8 +21,8 @@
 
 namespace cubist {
 
-// Errors: those of torch_zip.h; DataError for a file that holds no state dict, averages of no parameter, an optimizer
-// that is not of these parameters.
+// Errors: those of torch_zip.h; DataError for a file that holds no state dict, a tensor that is not read, averages of
+// no parameter. An optimizer whose numbers cannot be matched is description().optimizer.
 absl::StatusOr<std::unique_ptr<AnyCheckpoint>> OpenTorchCheckpoint(const std::string& path);
 
 // Counters, numbers and texts of the state (steps 2 and 4).
