@@ -123,5 +123,23 @@ TEST(FileOpsTest, AtomicWriteReplacesAndLeavesNothing) {
   EXPECT_NE(::stat(folder.c_str(), &info), 0);
 }
 
+TEST(FileOpsTest, LinksAndExecutables) {
+  const std::string folder = std::string(::testing::TempDir()) + "/links", file = folder + "/file";
+  ASSERT_TRUE(MakeDirectories(SystemFileOps(), folder).ok());
+  ASSERT_TRUE(WriteFileAtomically(SystemFileOps(), file, "#!/bin/sh\n").ok());
+  ASSERT_EQ(chmod(file.c_str(), 0640), 0);
+  ASSERT_TRUE(SystemFileOps().Link(file, folder + "/second").ok());
+  ASSERT_TRUE(SystemFileOps().MakeExecutable(folder + "/second").ok());
+  struct stat first, second;
+  ASSERT_TRUE(stat(file.c_str(), &first) == 0 && stat((folder + "/second").c_str(), &second) == 0);
+  EXPECT_EQ(first.st_ino, second.st_ino);
+  EXPECT_EQ(first.st_mode & 07777, 0750u);
+  const absl::Status status = SystemFileOps().Link(file, folder + "/second");
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kStorage);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(file + ": cannot link as " + folder + "/second: File exists"));
+  EXPECT_EQ(ExitCodeOf(SystemFileOps().MakeExecutable(folder + "/none")), ExitCode::kStorage);
+  ASSERT_TRUE(RemoveTree(SystemFileOps(), folder).ok());
+}
+
 }  // namespace
 }  // namespace cubist

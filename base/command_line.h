@@ -19,8 +19,8 @@ std::string ResolvePath(std::string_view path);
 // Whether standard error is a terminal, where a live progress bar can be drawn.
 bool StandardErrorIsTerminal();
 
-// From the first call on, SIGINT and SIGTERM set the returned flag instead of ending the process. A
-// second signal ends the process at once, should it not react to the first. The flag is never destroyed.
+// From the first call on, SIGINT, SIGTERM and SIGUSR1 (SLURM's warning) set the returned flag instead of ending the
+// process. A second signal ends the process at once, should it not react to the first. The flag is never destroyed.
 const std::atomic<bool>* StopOnSignals();
 
 // Writes out standard output, which is a StorageError where it fails, and prints "<program>: <message>" on standard

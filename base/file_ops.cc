@@ -120,6 +120,17 @@ absl::StatusOr<std::string> ReplaceablePath(const std::string& path) {
 
 }  // namespace
 
+absl::Status FileOps::Link(const std::string& from, const std::string& to) {
+  return ::link(from.c_str(), to.c_str()) == 0 ? absl::OkStatus() : SystemError(absl::StrCat("link as ", to), from);
+}
+
+absl::Status FileOps::MakeExecutable(const std::string& path) {
+  struct stat info;
+  const bool done = ::stat(path.c_str(), &info) == 0 &&
+                    ::chmod(path.c_str(), (info.st_mode & 07777) | ((info.st_mode & 0444) >> 2)) == 0;
+  return done ? absl::OkStatus() : SystemError("make executable", path);
+}
+
 FileOps& SystemFileOps() {
   static FileOps& ops = []() -> FileOps& {
     // A limit on file sizes then fails a write by name instead of ending the process.
@@ -160,7 +171,7 @@ absl::Status MakeFolderAtomically(FileOps& ops, const std::string& path,
     return ConfigError(absl::StrCat(path, ": exists already; name another folder"));
   const std::string parent = ParentOf(path), temporary = absl::StrCat(path, ".tmp-", ::getpid());
   RETURN_IF_ERROR(MakeDirectories(ops, parent));
-  RETURN_IF_ERROR(ops.MakeDirectory(temporary));
+  RETURN_IF_ERROR(NamingFinalPath(ops.MakeDirectory(temporary), temporary, path));
   absl::Status status = fill(temporary);
   if (status.ok()) status = ops.SyncDirectory(temporary);
   if (status.ok()) status = ops.Rename(temporary, path);

@@ -41,6 +41,12 @@ class FileOps {
   virtual absl::Status Truncate(const std::string& path, size_t size) = 0;
   // Makes renames, creations and removals in this folder durable (fsync of the folder).
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
+
+  // What few need: the operating system's, unless overridden.
+  // A second name (hard link) for a file. A StorageError where the file system has none, or `to` is on another one.
+  virtual absl::Status Link(const std::string& from, const std::string& to);
+  // Whoever may read the file may also execute it.
+  virtual absl::Status MakeExecutable(const std::string& path);
 };
 
 // The operating system's files. Never destroyed.

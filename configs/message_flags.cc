@@ -42,6 +42,11 @@ std::string Help(const FieldDescriptor* field) {
   if (field->type() == FieldDescriptor::TYPE_STRING && field->has_default_value()) {
     absl::StrAppend(&help, " Default: ", field->default_value_string());
   }
+  if (field->type() == FieldDescriptor::TYPE_INT32 && field->default_value_int32() != 0) {
+    absl::StrAppend(&help, " Default: ", field->default_value_int32());
+  }
+  if (field->type() == FieldDescriptor::TYPE_BOOL && field->default_value_bool())
+    absl::StrAppend(&help, " Default: true");
   if (field->type() == FieldDescriptor::TYPE_ENUM && field->has_default_value()) {
     absl::StrAppend(&help, " Default: ", absl::AsciiStrToLower(field->default_value_enum()->name()));
   }

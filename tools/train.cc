@@ -5,10 +5,13 @@
 #include <csignal>
 #include <cstdio>
 
+#include "absl/strings/str_cat.h"
 #include "base/command_line.h"
+#include "base/file_ops.h"
 #include "base/status.h"
 #include "configs/explain.h"
 #include "tools/tasks/built_models.h"
+#include "tools/training/launch/run_choices.h"
 #include "tools/training/launch/run_preparation.h"
 #include "tools/training/launch/train_flags.h"
 #include "tools/training/launch/worker_location.h"
@@ -29,15 +32,14 @@ absl::StatusOr<int> Inform(const TrainFlags& flags, const ValidatedExperiment* e
   return FinishProgram("train", absl::OkStatus());
 }
 
-// Runs the workers and returns the exit code.
-absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                          const absl::StatusOr<std::string>& worker) {
+// Runs the workers of the plan and returns the exit code.
+absl::StatusOr<int> TrainRanks(const TrainFlags& flags, const ValidatedExperiment& experiment, const RankPlan& plan,
+                               const absl::StatusOr<std::string>& worker) {
   if (const absl::Status built = CheckModelIsBuilt(experiment.proto()); !built.ok() && !flags.dry_run) {
     return ConfigError(std::string(built.message()) +
                        "; the config has no mistake, and --dry_run tries it on the data");
   }
   ASSIGN_OR_RETURN(const std::string device, ChooseDevice(flags, experiment));
-  ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
   RETURN_IF_ERROR(worker.status());
   ASSIGN_OR_RETURN(const std::string path, RunFolderOf(flags, experiment, plan));
   const std::atomic<bool>* stop = StopOnSignals();
@@ -55,6 +57,21 @@ absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& ex
   const absl::StatusOr<int> code = RunWorkers(workers);
   RemoveIfUnused(SystemFileOps(), run, code.ok() ? *code : static_cast<int>(ExitCodeOf(code.status())));
   if (plan.has_rank_zero() && IsDirectory(path)) std::printf("run folder: %s\n", path.c_str());
+  return code;
+}
+
+// Does so, and leaves the exit code in --log_dir: of several nodes, srun tells the highest number alone.
+absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                          const absl::StatusOr<std::string>& worker) {
+  ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
+  if (flags.log_dir.empty()) return TrainRanks(flags, experiment, plan, worker);
+  RETURN_IF_ERROR(MakeDirectories(SystemFileOps(), flags.log_dir));
+  const absl::StatusOr<int> code = TrainRanks(flags, experiment, plan, worker);
+  const std::string number = absl::StrCat(code.ok() ? *code : static_cast<int>(ExitCodeOf(code.status())), "\n");
+  const std::string path = absl::StrCat(flags.log_dir, "/node-", plan.first_rank, ".exit");
+  if (const absl::Status written = WriteFileAtomically(SystemFileOps(), path, number); !written.ok()) {
+    std::fprintf(stderr, "train: %s\n", std::string(written.message()).c_str());
+  }
   return code;
 }
 

@@ -5,7 +5,8 @@
 //   kill_saved:STEP               SIGKILL once the checkpoint of STEP is committed
 //   term_micro_batch:STEP:INDEX, term_gradient:STEP, term_validation:STEP, term_saved:STEP
 //                                 SIGTERM there
-//   corrupt:STEP:RANK             a bit of a parameter of this rank flips after the update of STEP
+//   hang_saved:STEP               once the checkpoint of STEP is committed, for ever and deaf to all signals but
+//   SIGKILL corrupt:STEP:RANK             a bit of a parameter of this rank flips after the update of STEP
 //   nan_gradient:DRAW[:RANK]      an element of the gradient of the step that begins with draw DRAW becomes NaN;
 //                                 RANK: on this rank alone
 // CUBIST_TEST_DRAWS names a file to which every micro-batch's draws are appended: "STEP DRAW CLIP FRAME".
@@ -99,6 +100,7 @@ class FaultInjector : public RunObserver {
       if (fault.numbers != numbers) continue;
       if (fault.kind == "kill_" + place) kill(getpid(), SIGKILL);
       if (fault.kind == "term_" + place) kill(getpid(), SIGTERM);
+      while (fault.kind == "hang_" + place) pause();
     }
   }
 

@@ -29,7 +29,7 @@ INFO: Build completed successfully, 3 total actions
 Executed 1 out of 2 tests: 2 tests pass.
 RESULT
   printf '#!/bin/bash\ncd "$(dirname "$0")"\nif [[ "$1" == query ]]; then cat left_out; exit; fi\n' >"${work}/bazelw"
-  printf 'echo "$*" >>calls\nif [[ "$*" == *"//manual"* ]]; then cat manual_result; exit; fi\n' >>"${work}/bazelw"
+  printf 'echo "${CUBIST_PACKAGES-}$*" >>calls\nif [[ "$*" == *"//manual"* ]]; then cat manual_result; exit; fi\n' >>"${work}/bazelw"
   printf 'cat result >&2\nexit "$(cat code)"\n' >>"${work}/bazelw"
   chmod +x "${work}/bazelw"
   echo 0 >"${work}/code"
@@ -82,6 +82,7 @@ prepare
 echo '//manual:e_test' >"${work}/left_out"
 printf '//manual:e_test    PASSED in 1.0s\n\nExecuted 1 out of 1 test: 1 test passes.\n' >"${work}/manual_result"
 expect 0 "6 passed, 0 failed"
+[[ "$(<"${work}/calls")" == $'test //...\nslurmtest //manual:e_test' ]] || fail "${name}: called $(<"${work}/calls")"
 
 name="the README has another command"
 prepare

@@ -17,12 +17,13 @@ fake() {
   chmod +x "${work}/bin/$1"
 }
 
-# A fresh checkout with a lock of two packages; both are installed, the user is root.
+# A fresh checkout with a lock of two packages; both are installed, the user is root. A further set has one that is not.
 prepare() {
   rm -rf "${work}"
   mkdir -p "${work}/bin" "${work}/checkout/third_party/debian"
   cp "${source_tree}/bazelw" "${work}/checkout/bazelw"
   printf '# a comment\nlibone-dev 1:2.3-4+deb12u1\ntwo 20220101\n' >"${work}/checkout/third_party/debian/packages.lock"
+  printf '# more\nthree-wlm 22.05-1\n' >"${work}/checkout/third_party/debian/extra_packages.lock"
   printf 'libone-dev 1:2.3-4+deb12u1 installed\ntwo 20220101 installed\n' >"${work}/installed"
   for program in cat env readlink dirname grep cp; do ln -s "$(type -P "${program}")" "${work}/bin/${program}"; done
   fake dpkg-query "cat '${work}/installed'"
@@ -31,13 +32,13 @@ prepare() {
   # Installs what it is told to, in the tested version.
   fake apt-get "echo \"\$*\" >>'${work}/apt_calls'
 if [[ \"\$*\" == *' install '* ]]; then
-  printf 'libone-dev 1:2.3-4+deb12u1 installed\ntwo 20220101 installed\n' >'${work}/installed'
+  printf 'libone-dev 1:2.3-4+deb12u1 installed\ntwo 20220101 installed\nthree-wlm 22.05-1 installed\n' >'${work}/installed'
 fi"
 }
 
 # Runs bazelw with these arguments; leaves stdout, stderr and code.
 run() {
-  stdout="$(cd "${work}" && PATH="${work}/bin" CI="${ci:-}" /bin/bash checkout/bazelw "$@" 2>"${work}/stderr")"
+  stdout="$(cd "${work}" && PATH="${work}/bin" CI="${ci:-}" CUBIST_PACKAGES="${packages:-}" /bin/bash checkout/bazelw "$@" 2>"${work}/stderr")"
   code=$?
   stderr="$(<"${work}/stderr")"
 }
@@ -95,6 +96,23 @@ run build //...
 expect 2 ''
 [[ "${stderr}" == *'apt-get install libone-dev two'* ]] || fail "${name}: ${stderr}"
 
+name="a further set of packages"
+prepare
+packages=extra run test //...
+expect 0 '<bazel><test><//...>'
+grep -q 'install -y --no-install-recommends three-wlm$' "${work}/apt_calls" || fail "${name}: $(<"${work}/apt_calls")"
+printf 'libone-dev 1:2.3-4+deb12u1 installed\ntwo 20220101 installed\nthree-wlm 23.11-1 installed\n' >"${work}/installed"
+packages=' extra ' ci=true run test //...
+expect 2 ''
+[[ "${stderr}" == *'three-wlm is 23.11-1, tested with 22.05-1'*'packages.lock '*'/extra_packages.lock' ]] ||
+  fail "${name}: ${stderr}"
+
+name="no such set of packages"
+prepare
+packages='extra none' run test //...
+expect 2 ''
+[[ "${stderr}" == *"CUBIST_PACKAGES: 'none'"* && ! -e "${work}/apt_calls" ]] || fail "${name}: ${stderr}"
+
 name="another Debian revision is fine"
 prepare
 printf 'libone-dev 1:2.3-9 installed\ntwo 20220101 installed\n' >"${work}/installed"
@@ -122,12 +140,12 @@ expect 0 '<bazel><info>'
 ci=true run
 expect 0 '<bazel>'
 
-name="the lock of this checkout"
+name="the locks of this checkout"
 while read -r package version; do
   if [[ "${package}" == \#* ]]; then continue; fi
   [[ "${package}" =~ ^[a-z0-9][a-z0-9.+-]+$ && "${version}" =~ ^[0-9][A-Za-z0-9.:+~-]*$ ]] ||
     fail "${name}: line '${package} ${version}'"
-done <"${source_tree}/third_party/debian/packages.lock"
+done < <(cat "${source_tree}"/third_party/debian/{packages,slurm_packages}.lock)
 # Every package that a repository in WORKSPACE looks at is installed by bazelw.
 for package in $(grep -oE '"[a-z0-9+.-]+", \[("[a-z0-9.+-]+"(, )?)+\]' "${source_tree}/WORKSPACE" |
   sed 's/^"[^"]*", //' | grep -oE '[a-z0-9][a-z0-9.+-]+'); do

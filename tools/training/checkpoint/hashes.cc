@@ -1,5 +1,7 @@
 #include "tools/training/checkpoint/hashes.h"
 
+// The functions in its place drag in half of libcrypto when it is linked statically.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 #include <xxhash.h>
 
@@ -35,6 +37,19 @@ std::string Sha256(std::string_view bytes) {
 }
 
 std::string Sha256Hex(std::string_view bytes) { return ToHex(Sha256(bytes)); }
+
+struct Sha256Hasher::State {
+  SHA256_CTX context;
+};
+
+Sha256Hasher::Sha256Hasher() : state_(std::make_unique<State>()) { SHA256_Init(&state_->context); }
+Sha256Hasher::~Sha256Hasher() = default;
+void Sha256Hasher::Add(std::string_view bytes) { SHA256_Update(&state_->context, bytes.data(), bytes.size()); }
+std::string Sha256Hasher::Hex() {
+  std::string digest(SHA256_DIGEST_LENGTH, '\0');
+  SHA256_Final(reinterpret_cast<unsigned char*>(digest.data()), &state_->context);
+  return ToHex(digest);
+}
 
 std::string ToHex(std::string_view bytes) {
   constexpr char kDigits[] = "0123456789abcdef";

@@ -32,6 +32,22 @@ std::string Sha256(std::string_view bytes);
 // 64 lower-case hexadecimal digits: what sha256sum prints.
 std::string Sha256Hex(std::string_view bytes);
 
+// The same for bytes that pass by in pieces.
+class Sha256Hasher {
+ public:
+  Sha256Hasher();
+  ~Sha256Hasher();
+  Sha256Hasher(const Sha256Hasher&) = delete;
+  Sha256Hasher& operator=(const Sha256Hasher&) = delete;
+  void Add(std::string_view bytes);
+  // Of all that was added; nothing may be added after it.
+  std::string Hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // Two lower-case hexadecimal digits a byte.
 std::string ToHex(std::string_view bytes);
 // Whether `text` is `digits` lower-case hexadecimal digits.

@@ -31,8 +31,12 @@ TEST(HashesTest, PiecesGiveTheHashOfTheWhole) {
     Xxh3Hasher hasher;
     for (size_t at = 0; at < bytes.size(); at += piece) hasher.Add(std::string_view(bytes).substr(at, piece));
     EXPECT_EQ(hasher.Hex(), Xxh3Hex(bytes.data(), bytes.size())) << piece;
+    Sha256Hasher sha256;
+    for (size_t at = 0; at < bytes.size(); at += piece) sha256.Add(std::string_view(bytes).substr(at, piece));
+    EXPECT_EQ(sha256.Hex(), Sha256Hex(bytes)) << piece;
   }
   EXPECT_EQ(Xxh3Hasher().Hex(), Xxh3Hex("", 0));
+  EXPECT_EQ(Sha256Hasher().Hex(), Sha256Hex(""));
 }
 
 }  // namespace

@@ -237,7 +237,8 @@ class Supervisor {
       const int code = ExitCodeFor(end, first_signal_ != 0);
       const bool fine = code == static_cast<int>(ExitCode::kDone) || code == static_cast<int>(ExitCode::kPreempted);
       if (fine || end.ended_by_front) continue;
-      if (workers_.size() > 1 || end.signal != 0) std::fprintf(stderr, "train: %s\n", DescribeEnd(end).c_str());
+      if (workers_.size() > 1 || end.signal != 0 || end.exit_code == kCannotBeLoaded)
+        std::fprintf(stderr, "train: %s\n", DescribeEnd(end).c_str());
       // Of the ranks that only lost their peer, the line above is enough.
       if (code != CombinedExitCode(ends_, first_signal_ != 0)) continue;
       for (const WorkerCommand& worker : workers_) {

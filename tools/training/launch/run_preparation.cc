@@ -20,7 +20,6 @@
 #include "base/progress_bar.h"
 #include "base/status.h"
 #include "data_process/synthesis/synthesis.h"
-#include "tools/tasks/built_models.h"
 
 namespace cubist {
 namespace {
@@ -47,28 +46,6 @@ absl::StatusOr<int> FileInMemory(const std::string& text) {
 }
 
 }  // namespace
-
-absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment) {
-  if (flags.device == "cuda") {
-    return ConfigError("--device cuda: this version trains on the CPU only; leave --device out or use --device cpu");
-  }
-  std::vector<std::string> mistakes;
-  if (experiment.proto().logging().logger_type() == WANDB && !flags.dry_run) {
-    mistakes.push_back(absl::StrCat("logging.logger_type is WANDB (", experiment.OriginOf("logging.logger_type"),
-                                    "), which this version cannot do yet: use --logger_type none; metrics.jsonl and "
-                                    "TensorBoard events are always written"));
-  }
-  const Precision precision = experiment.proto().training().precision();
-  const bool computes = !flags.dry_run || CheckModelIsBuilt(experiment.proto()).ok();
-  if ((precision == BF16 || precision == TF32) && computes) {
-    mistakes.push_back(absl::StrCat("training.precision is ", Precision_Name(precision), " (",
-                                    experiment.OriginOf("training.precision"),
-                                    "), which needs a GPU, and this version trains on the CPU only: use --set "
-                                    "training.precision=FP32"));
-  }
-  if (!mistakes.empty()) return ConfigError(absl::StrJoin(mistakes, "\n"));
-  return std::string("cpu");
-}
 
 absl::StatusOr<bool> MustSynthesize(const ValidatedExperiment& experiment) {
   const Data& data = experiment.proto().data();
@@ -115,37 +92,10 @@ absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, co
   if (bar != nullptr) report.ok() ? bar->Finish() : bar->Abandon();
   // RunWorkers() wants this process to have one thread: another could take the signals that it waits for.
   SetParallelThreads(1);
-  return report.status();
-}
-
-namespace {
-
-absl::StatusOr<std::string> NewOrLatestRunFolder(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                                                 const RankPlan& plan) {
-  if (flags.fresh && !plan.starts_all_ranks()) {
-    return ConfigError(
-        "--fresh numbers the run's folder, and several processes start this run: name a new folder with --run_dir "
-        "instead");
-  }
-  // A folder that is named is meant; only a run's name stands for its latest numbered folder.
-  if (!flags.run_dir.empty() && !flags.fresh) return flags.run_dir;
-  std::string base = flags.run_dir;
-  if (base.empty()) {
-    ASSIGN_OR_RETURN(base, RunFolderFor("runs", flags.run_name.empty() ? experiment.proto().name() : flags.run_name));
-  }
-  return ChooseRunFolder(base, flags.fresh);
-}
-
-}  // namespace
-
-absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                                        const RankPlan& plan) {
-  ASSIGN_OR_RETURN(std::string folder, NewOrLatestRunFolder(flags, experiment, plan));
-  if (flags.replay_step > 0 && !IsDirectory(folder)) {
-    return ConfigError(absl::StrCat("--replay_step ", flags.replay_step, ": there is no run in ", folder,
-                                    "; name it with --wname or --run_dir as when it was started"));
-  }
-  return folder;
+  if (report.ok()) return absl::OkStatus();
+  // The front of another node, or of another run, was faster: the scenes are the same, and are there at once.
+  const absl::StatusOr<bool> still_must = MustSynthesize(experiment);
+  return still_must.ok() && !*still_must ? absl::OkStatus() : report.status();
 }
 
 absl::StatusOr<std::string> DescribeRun(const ValidatedExperiment& experiment, const RankPlan& plan,
@@ -224,7 +174,10 @@ absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flag
     if (std::getenv("KINETO_LOG_LEVEL") == nullptr) command.environment.push_back("KINETO_LOG_LEVEL=5");
     command.inherited_descriptors = {config};
     if (place.listen_descriptor >= 0) command.inherited_descriptors.push_back(listening);
-    if (place.rank != 0) command.output_path = absl::StrCat(folder.logs_path(), "/rank-", place.rank, ".log");
+    if (!flags.log_dir.empty() || place.rank != 0) {
+      command.output_path =
+          absl::StrCat(flags.log_dir.empty() ? folder.logs_path() : flags.log_dir, "/rank-", place.rank, ".log");
+    }
     commands.push_back(std::move(command));
   }
   return commands;

@@ -20,25 +20,14 @@
 
 namespace cubist {
 
-// "cpu" or "cuda", where the run is to go. ConfigError for what a user may ask for and this version cannot do:
-// --device cuda, the logger WANDB unless this is a dry run, which writes no logs, and precisions of GPUs unless it is a
-// dry run of a model that is not built, which computes nothing.
-absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment);
-
 // Whether data.data_root has to be synthesized first. DataError when it does not exist and the config has no
 // data.synthesize, or when it is no folder.
 absl::StatusOr<bool> MustSynthesize(const ValidatedExperiment& experiment);
 
 // Makes the data if it must be, for a rehearsal a clip or two of it, with progress on stderr. Errors: of
-// MustSynthesize() and SynthesizeScenes().
+// MustSynthesize() and SynthesizeScenes(). Any number of processes may do so at once.
 absl::Status PrepareData(FileOps& ops, const ValidatedExperiment& experiment, const std::atomic<bool>* stop,
                          bool for_rehearsal = false);
-
-// The folder of this run: --run_dir, else runs/ and the run's name; with --fresh the next number of it.
-// ConfigError for a name that is none, for --fresh when other nodes start ranks of this run too, and for --replay_step
-// when there is no such folder.
-absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                                        const RankPlan& plan);
 
 // Ranks, worker and data of the run that would start, a line each. Errors: of MustSynthesize().
 absl::StatusOr<std::string> DescribeRun(const ValidatedExperiment& experiment, const RankPlan& plan,
@@ -62,7 +51,7 @@ void RemoveIfUnused(FileOps& ops, const PreparedRun& run, int exit_code);
 //                [--allow_fallback] [--profile_steps=FIRST:LAST] [--replay_step=N]
 // PATH is a file in memory with the canonical config; who writes <run>/config.textproto is rank 0, once it has
 // found that the run may go on with it. Rank and rendezvous are in the environment: see ReadWorkerPlace().
-// Rank 0 writes to this process's output, other ranks to <run>/logs/rank-N.log.
+// Rank 0 writes to this process's output, other ranks to <run>/logs/rank-N.log; with --log_dir all of them there.
 absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flags,
                                                           const ValidatedExperiment& experiment, const RankPlan& plan,
                                                           const RunFolder& folder, const std::string& worker,

@@ -65,6 +65,10 @@ void DefineFlags(CLI::App* app, TrainFlags* flags) {
   app->add_option("--device", flags->device, "Where to train; auto: what this machine has")
       ->check(CLI::IsMember({"cpu", "cuda", "auto"}))
       ->type_name("DEVICE");
+  text(
+      "--log_dir", &flags->log_dir, "DIR",
+      "Append the output of all ranks to DIR/rank-N.log, and write the exit code to DIR/node-N.exit, N being the first "
+      "rank here; default: rank 0 prints, the others write to logs/ in the run's folder");
   app->add_option("--gpus", flags->gpus, "Ranks to start on this machine, one a GPU (or CPU processes)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");

@@ -17,7 +17,8 @@ namespace cubist {
 struct TrainFlags {
   std::string config;  // path; empty only with --explain and no config
   std::string run_dir;
-  std::string run_name;           // --wname
+  std::string run_name;  // --wname
+  std::string log_dir;
   std::vector<FieldFlag> fields;  // flags that stand for one field of the config
   std::vector<std::string> set;   // --set path=value
   std::string device = "auto";    // cpu, cuda, auto

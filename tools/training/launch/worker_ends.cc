@@ -57,6 +57,7 @@ int Gravity(int exit_code) {
 int ExitCodeFor(const WorkerEnd& end, bool stop_passed_on) {
   switch (end.signal) {
     case 0:
+      if (end.exit_code == kCannotBeLoaded) return static_cast<int>(ExitCode::kConfig);
       return Meaning(end.exit_code) != nullptr ? end.exit_code : kInternal;
     case SIGSEGV:
     case SIGABRT:
@@ -89,6 +90,11 @@ int CombinedExitCode(const std::vector<WorkerEnd>& ends, bool stop_passed_on) {
 std::string DescribeEnd(const WorkerEnd& end) {
   if (end.signal != 0) {
     return absl::StrCat("rank ", end.rank, " was ended by signal ", end.signal, " (", strsignal(end.signal), ")");
+  }
+  if (end.exit_code == kCannotBeLoaded) {
+    return absl::StrCat("rank ", end.rank,
+                        " could not load its libraries (exit code 127): LibTorch's have to be in lib/ beside "
+                        "the programs, or in LD_LIBRARY_PATH; a bundle's MANIFEST says which");
   }
   const char* meaning = Meaning(end.exit_code);
   return absl::StrCat("rank ", end.rank, " ended with exit code ", end.exit_code, " (",

@@ -7,6 +7,9 @@
 
 namespace cubist {
 
+// Exit code of the dynamic loader when it cannot load a program's libraries, of which it says so on standard error.
+constexpr int kCannotBeLoaded = 127;
+
 struct WorkerEnd {
   int rank = 0;
   int exit_code = 0;            // when `signal` is 0
@@ -14,9 +17,9 @@ struct WorkerEnd {
   bool ended_by_front = false;  // killed because another worker had failed, or at the user's second signal
 };
 
-// The exit code that one worker's end stands for: its own if base/status.h knows it, else 70. Ended by
-// a signal: 70 for a crash (SIGSEGV, SIGABRT, ...); 75 for a signal that asks to stop when the front
-// passed one on; else 5, as somebody outside ended it (the kernel out of memory, an operator).
+// The exit code that one worker's end stands for: its own if base/status.h knows it, 2 for kCannotBeLoaded, else 70.
+// Ended by a signal: 70 for a crash (SIGSEGV, SIGABRT, ...); 75 for a signal that asks to stop when the front passed
+// one on; else 5, as somebody outside ended it (the kernel out of memory, an operator).
 int ExitCodeFor(const WorkerEnd& end, bool stop_passed_on);
 
 // The exit code of the run, from the ends in the order in which they happened. The gravest kind wins:

@@ -39,7 +39,8 @@ TEST(WorkerEnds, CombinedExitCode) {
       {{Exit(3), Signal(SIGSEGV)}, false, 70},  // a crash is a bug
       {{Signal(SIGABRT)}, false, 70},
       {{Exit(1)}, false, 70},  // not one of ours
-      {{Exit(127)}, false, 70},
+      {{Exit(126)}, false, 70},
+      {{Exit(kCannotBeLoaded)}, false, 2},
       {{Signal(SIGKILL), Exit(5), Exit(5)}, false, 5},  // out of memory: start again
       {{Signal(SIGTERM)}, false, 5},
       {{Signal(SIGTERM), Exit(75)}, true, 75},

@@ -29,26 +29,41 @@ absl::StatusOr<std::string> ProgramPath() {
   return path.string();
 }
 
-absl::StatusOr<std::string> FindWorker(const std::string& program_path, const std::string& argv0,
-                                       const Environment& environment, const std::string& name) {
-  std::vector<std::string> candidates = {(std::filesystem::path(program_path).parent_path() / name).string()};
-  std::vector<std::string> runfiles;
+std::vector<std::string> RunfilesFolders(const std::string& program_path, const std::string& argv0,
+                                         const Environment& environment) {
+  std::vector<std::string> folders;
   for (const char* variable : {"RUNFILES_DIR", "TEST_SRCDIR"}) {
     const auto found = environment.find(variable);
-    if (found != environment.end() && !found->second.empty()) runfiles.push_back(found->second);
+    if (found != environment.end() && !found->second.empty()) folders.push_back(found->second);
   }
-  if (!argv0.empty()) runfiles.push_back(argv0 + ".runfiles");
-  runfiles.push_back(program_path + ".runfiles");
-  for (const std::string& folder : runfiles) candidates.push_back(absl::StrCat(folder, "/cubist/tools/", name));
+  if (!argv0.empty()) folders.push_back(argv0 + ".runfiles");
+  folders.push_back(program_path + ".runfiles");
+  for (std::string& folder : folders) folder += "/cubist";
+  return folders;
+}
+
+absl::StatusOr<std::string> FindProgram(const std::string& program_path, const std::string& argv0,
+                                        const Environment& environment, const std::string& target) {
+  const std::filesystem::path path = target;
+  const std::string name = path.filename().string();
+  std::vector<std::string> candidates = {(std::filesystem::path(program_path).parent_path() / name).string()};
+  for (const std::string& folder : RunfilesFolders(program_path, argv0, environment)) {
+    candidates.push_back(absl::StrCat(folder, "/", target));
+  }
   for (const std::string& candidate : candidates) {
     if (!IsProgram(candidate)) continue;
     std::error_code error;
     const std::filesystem::path absolute = std::filesystem::absolute(candidate, error);
     return error ? candidate : absolute.lexically_normal().string();
   }
-  return ConfigError(absl::StrCat("cannot find the program ", name, ", which does the training. Looked for:\n  ",
-                                  absl::StrJoin(candidates, "\n  "), "\nBuild it with ./bazelw build //tools:", name,
-                                  ", or copy it beside this program."));
+  return ConfigError(absl::StrCat("cannot find the program ", name, ". Looked for:\n  ",
+                                  absl::StrJoin(candidates, "\n  "), "\nBuild it with ./bazelw build //",
+                                  path.parent_path().string(), ":", name, ", or copy it beside this program."));
+}
+
+absl::StatusOr<std::string> FindWorker(const std::string& program_path, const std::string& argv0,
+                                       const Environment& environment, const std::string& name) {
+  return FindProgram(program_path, argv0, environment, "tools/" + name);
 }
 
 }  // namespace cubist

@@ -55,6 +55,16 @@ TEST_F(FindWorkerTest, TakesOnlyProgramFiles) {
   EXPECT_EQ(ExitCodeOf(found.status()), ExitCode::kConfig);
 }
 
+TEST_F(FindWorkerTest, ProgramsOfOtherPackages) {
+  const Environment environment = {{"RUNFILES_DIR", folder_ + "/run"}};
+  const auto find = [&] { return FindProgram(folder_ + "/bin/train", "", environment, "data_process/inspect"); };
+  EXPECT_NE(find().status().message().find("./bazelw build //data_process:inspect"), std::string::npos);
+  const std::string in_runfiles = Program("run/cubist/data_process/inspect");
+  EXPECT_EQ(find().value_or(""), in_runfiles);
+  const std::string beside = Program("bin/inspect");
+  EXPECT_EQ(find().value_or(""), beside);
+}
+
 TEST(ProgramPath, IsThisTest) {
   const auto path = ProgramPath();
   ASSERT_TRUE(path.ok());

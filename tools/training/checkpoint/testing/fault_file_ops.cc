@@ -52,8 +52,8 @@ FileOps& UnsyncedFileOps() {
 
 std::string Describe(const std::vector<FileOperation>& log, size_t index) {
   static constexpr const char* kNames[] = {
-      "create", "open for append", "append",        "sync",     "close",       "make folder",
-      "rename", "remove",          "remove folder", "truncate", "sync folder",
+      "create", "open for append", "append",   "sync",        "close", "make folder",     "rename",
+      "remove", "remove folder",   "truncate", "sync folder", "link",  "make executable",
   };
   if (index >= log.size()) return absl::StrCat(index, " (the end)");
   const FileOperation& operation = log[index];
@@ -164,6 +164,16 @@ absl::Status FaultFileOps::Truncate(const std::string& path, size_t size) {
 absl::Status FaultFileOps::SyncDirectory(const std::string& path) {
   RETURN_IF_ERROR(Step(path));
   return Log({Kind::kSyncDirectory, path}, inner_.SyncDirectory(path));
+}
+
+absl::Status FaultFileOps::Link(const std::string& from, const std::string& to) {
+  RETURN_IF_ERROR(Step(from));
+  return Log({Kind::kLink, from, to}, inner_.Link(from, to));
+}
+
+absl::Status FaultFileOps::MakeExecutable(const std::string& path) {
+  RETURN_IF_ERROR(Step(path));
+  return Log({Kind::kMakeExecutable, path}, inner_.MakeExecutable(path));
 }
 
 }  // namespace cubist

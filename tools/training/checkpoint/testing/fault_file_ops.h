@@ -26,10 +26,12 @@ struct FileOperation {
     kRemoveDirectory,
     kTruncate,
     kSyncDirectory,
+    kLink,
+    kMakeExecutable,
   };
   Kind kind;
   std::string path;        // for kAppend, kSync and kClose: as it was when the file was opened
-  std::string to = {};     // kRename
+  std::string to = {};     // kRename, kLink
   int64_t file = -1;       // kCreate, kOpenForAppend, kAppend, kSync, kClose: which opened file
   std::string bytes = {};  // kAppend
   size_t size = 0;         // kTruncate
@@ -66,6 +68,8 @@ class FaultFileOps : public FileOps {
   absl::Status RemoveDirectory(const std::string& path) override;
   absl::Status Truncate(const std::string& path, size_t size) override;
   absl::Status SyncDirectory(const std::string& path) override;
+  absl::Status Link(const std::string& from, const std::string& to) override;
+  absl::Status MakeExecutable(const std::string& path) override;
 
  private:
   class FaultFile;

@@ -115,17 +115,20 @@ void FileSystemModel::Apply(const FileOperation& operation) {
     case Kind::kClose:
       opened_.erase(operation.file);
       return;
+    case Kind::kMakeExecutable:
+      return;
     case Kind::kMakeDirectory: {
       std::shared_ptr<Node>& node = FolderOf(path, name).entries[name];
       if (node == nullptr) node = std::make_shared<Node>();
       node->is_folder = true;
       return;
     }
+    case Kind::kLink:
     case Kind::kRename: {
       Require(IsInside(operation.to), "rename out of the root: " + operation.to);
       const std::shared_ptr<Node> node = Find(path);
       Require(node != nullptr, "rename of nothing: " + path);
-      FolderOf(path, name).entries.erase(name);
+      if (operation.kind == Kind::kRename) FolderOf(path, name).entries.erase(name);
       FolderOf(operation.to, name).entries[name] = node;
       return;
     }

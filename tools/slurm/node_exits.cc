@@ -1,0 +1,53 @@
+#include "tools/slurm/node_exits.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "base/file_ops.h"
+#include "base/status.h"
+#include "tools/training/launch/worker_ends.h"
+
+namespace cubist {
+namespace {
+
+int Combined(const std::vector<int>& codes) {
+  std::vector<WorkerEnd> ends;
+  for (const int code : codes) {
+    WorkerEnd end;
+    end.exit_code = code;
+    ends.push_back(end);
+  }
+  return CombinedExitCode(ends, false);
+}
+
+}  // namespace
+
+NodeExits NodeExits::Read(const std::string& folder) {
+  NodeExits exits;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!absl::StartsWith(name, "node-") || !absl::EndsWith(name, ".exit")) continue;
+    const absl::StatusOr<std::string> text = ReadWholeFile(entry->path().string(), 64);
+    int code = 0;
+    if (text.ok() && absl::SimpleAtoi(absl::StripAsciiWhitespace(*text), &code)) exits.codes_.push_back(code);
+  }
+  return exits;
+}
+
+std::optional<int> NodeExits::CodeOfAll(int nodes) const {
+  if (static_cast<int>(codes_.size()) < nodes) return {};
+  return Combined(codes_);
+}
+
+std::optional<int> NodeExits::CodeOfSome() const {
+  if (codes_.empty()) return {};
+  std::vector<int> codes = codes_;
+  codes.push_back(static_cast<int>(ExitCode::kPeerLost));
+  return Combined(codes);
+}
+
+}  // namespace cubist

@@ -1,0 +1,65 @@
+#include "tools/training/launch/run_choices.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/file_ops.h"
+#include "base/status.h"
+#include "tools/tasks/built_models.h"
+#include "tools/training/checkpoint/run_folder.h"
+
+namespace cubist {
+namespace {
+
+absl::StatusOr<std::string> NewOrLatestRunFolder(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                                 const RankPlan& plan) {
+  if (flags.fresh && !plan.starts_all_ranks()) {
+    return ConfigError(
+        "--fresh numbers the run's folder, and several processes start this run: name a new folder with --run_dir "
+        "instead");
+  }
+  // A folder that is named is meant; only a run's name stands for its latest numbered folder.
+  if (!flags.run_dir.empty() && !flags.fresh) return flags.run_dir;
+  std::string base = flags.run_dir;
+  if (base.empty()) {
+    ASSIGN_OR_RETURN(base, RunFolderFor("runs", flags.run_name.empty() ? experiment.proto().name() : flags.run_name));
+  }
+  return ChooseRunFolder(base, flags.fresh);
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment) {
+  if (flags.device == "cuda") {
+    return ConfigError("--device cuda: this version trains on the CPU only; leave --device out or use --device cpu");
+  }
+  std::vector<std::string> mistakes;
+  if (experiment.proto().logging().logger_type() == WANDB && !flags.dry_run) {
+    mistakes.push_back(absl::StrCat("logging.logger_type is WANDB (", experiment.OriginOf("logging.logger_type"),
+                                    "), which this version cannot do yet: use --logger_type none; metrics.jsonl and "
+                                    "TensorBoard events are always written"));
+  }
+  const Precision precision = experiment.proto().training().precision();
+  const bool computes = !flags.dry_run || CheckModelIsBuilt(experiment.proto()).ok();
+  if ((precision == BF16 || precision == TF32) && computes) {
+    mistakes.push_back(absl::StrCat("training.precision is ", Precision_Name(precision), " (",
+                                    experiment.OriginOf("training.precision"),
+                                    "), which needs a GPU, and this version trains on the CPU only: use --set "
+                                    "training.precision=FP32"));
+  }
+  if (!mistakes.empty()) return ConfigError(absl::StrJoin(mistakes, "\n"));
+  return std::string("cpu");
+}
+
+absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                        const RankPlan& plan) {
+  ASSIGN_OR_RETURN(std::string folder, NewOrLatestRunFolder(flags, experiment, plan));
+  if (flags.replay_step > 0 && !IsDirectory(folder)) {
+    return ConfigError(absl::StrCat("--replay_step ", flags.replay_step, ": there is no run in ", folder,
+                                    "; name it with --wname or --run_dir as when it was started"));
+  }
+  return folder;
+}
+
+}  // namespace cubist

@@ -1,0 +1,27 @@
+// Where a run goes: its device and its folder, from flags and config.
+#ifndef CUBIST_TOOLS_TRAINING_LAUNCH_RUN_CHOICES_H_
+#define CUBIST_TOOLS_TRAINING_LAUNCH_RUN_CHOICES_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "configs/loader.h"
+#include "tools/training/launch/rendezvous_environment.h"
+#include "tools/training/launch/train_flags.h"
+
+namespace cubist {
+
+// "cpu" or "cuda", where the run is to go. ConfigError for what a user may ask for and this version cannot do:
+// --device cuda, the logger WANDB unless this is a dry run, which writes no logs, and precisions of GPUs unless it is a
+// dry run of a model that is not built, which computes nothing.
+absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment);
+
+// The folder of this run: --run_dir, else runs/ and the run's name; with --fresh the next number of it.
+// ConfigError for a name that is none, for --fresh when other nodes start ranks of this run too, and for --replay_step
+// when there is no such folder.
+absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                        const RankPlan& plan);
+
+}  // namespace cubist
+
+#endif  // CUBIST_TOOLS_TRAINING_LAUNCH_RUN_CHOICES_H_
