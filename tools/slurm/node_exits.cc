@@ -13,7 +13,7 @@
 namespace cubist {
 namespace {
 
-int Combined(const std::vector<int>& codes) {
+int Gravest(const std::vector<int>& codes) {
   std::vector<WorkerEnd> ends;
   for (const int code : codes) {
     WorkerEnd end;
@@ -33,21 +33,21 @@ NodeExits NodeExits::Read(const std::string& folder) {
     if (!absl::StartsWith(name, "node-") || !absl::EndsWith(name, ".exit")) continue;
     const absl::StatusOr<std::string> text = ReadWholeFile(entry->path().string(), 64);
     int code = 0;
-    if (text.ok() && absl::SimpleAtoi(absl::StripAsciiWhitespace(*text), &code)) exits.codes_.push_back(code);
+    if (text.ok() && absl::SimpleAtoi(absl::StripAsciiWhitespace(*text), &code) && code < 128)
+      exits.codes_.push_back(code);
   }
   return exits;
 }
 
-std::optional<int> NodeExits::CodeOfAll(int nodes) const {
-  if (static_cast<int>(codes_.size()) < nodes) return {};
-  return Combined(codes_);
-}
-
-std::optional<int> NodeExits::CodeOfSome() const {
+std::optional<int> NodeExits::Combined(int nodes, bool ended_from_outside) const {
   if (codes_.empty()) return {};
+  if (static_cast<int>(codes_.size()) >= nodes) return Gravest(codes_);
+  constexpr int kPeerLost = static_cast<int>(ExitCode::kPeerLost);
   std::vector<int> codes = codes_;
-  codes.push_back(static_cast<int>(ExitCode::kPeerLost));
-  return Combined(codes);
+  codes.push_back(kPeerLost);
+  const int gravest = Gravest(codes);
+  if (gravest == kPeerLost && ended_from_outside) return {};
+  return gravest;
 }
 
 }  // namespace cubist

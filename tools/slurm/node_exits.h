@@ -11,13 +11,13 @@ namespace cubist {
 
 class NodeExits {
  public:
-  // Of a slot's folder of logs: node-<N>.exit. What cannot be read is missing.
+  // Of a slot's folder of logs: node-<N>.exit. What cannot be read is missing, and so is a node whose ranks a second
+  // signal has ended (128 + its number): it says nothing of the run.
   static NodeExits Read(const std::string& folder);
 
-  // If all nodes left one, the gravest of them (worker_ends.h).
-  std::optional<int> CodeOfAll(int nodes) const;
-  // If some did not: the cause if one of the others has it, else a rank was lost (5). Not set if none left one.
-  std::optional<int> CodeOfSome() const;
+  // The gravest of all nodes' (worker_ends.h). Where some left none: the cause, if another one has it, else 5, a rank
+  // was lost; or nothing, where the job was ended from outside, which is the cause. Nothing if no node left one.
+  std::optional<int> Combined(int nodes, bool ended_from_outside) const;
 
  private:
   std::vector<int> codes_;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/command_line.h"
@@ -130,7 +131,8 @@ std::string EndOf(const Slot& slot, bool is_running) {
   if (!slot.ended.has_value()) return is_running ? "running" : "no end is recorded";
   const SlotEvent& ended = *slot.ended;
   std::string details;
-  if (ended.has_exit_code()) absl::StrAppend(&details, "exit code ", ended.exit_code());
+  if (ended.has_exit_code() && !absl::StrContains(ended.reason(), "exit code"))
+    absl::StrAppend(&details, "exit code ", ended.exit_code());
   if (ended.has_state()) absl::StrAppend(&details, details.empty() ? "" : ", ", ended.state());
   return absl::StrCat(ended.reason(), details.empty() ? "" : absl::StrCat(" (", details, ")"));
 }

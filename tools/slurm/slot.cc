@@ -162,7 +162,9 @@ class SlotRunner {
       evidence.warned |= signal == "USR1";
       evidence.asked_to_stop |= signal == "TERM";
     }
-    evidence.exit_code = NodeExits::Read(folder_.logs_path(last.started.slot())).CodeOfAll(last.started.node_count());
+    // Its batch script recorded no end: it was killed.
+    evidence.exit_code =
+        NodeExits::Read(folder_.logs_path(last.started.slot())).Combined(last.started.node_count(), true);
     // A job that SLURM has started again itself is this one, and no longer says how it ended before.
     if (last.started.job() != job_) {
       const JobState state = Ask(last.started.job());
@@ -304,11 +306,9 @@ class SlotRunner {
   absl::StatusOr<int> Finish() {
     RETURN_IF_ERROR(ReadLedger());  // it may have been cancelled meanwhile
     const Slot last = chain_.slots.back();
-    const NodeExits exits = NodeExits::Read(folder_.logs_path(last.started.slot()));
-    evidence_.exit_code = exits.CodeOfAll(nodes_);
-    if (!evidence_.exit_code.has_value()) evidence_.exit_code = exits.CodeOfSome();
-    // A signal in its first moments ends srun itself.
     const bool was_signalled = evidence_.warned || evidence_.asked_to_stop;
+    evidence_.exit_code = NodeExits::Read(folder_.logs_path(last.started.slot())).Combined(nodes_, was_signalled);
+    // A signal in its first moments ends srun itself.
     if (!evidence_.exit_code.has_value() && !was_signalled) evidence_.srun_code = srun_code_;
     // Once more: what comes of a job shows late.
     if (evidence_.asked_to_stop && evidence_.state.empty()) LookAtJob();
