@@ -3,14 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "base/file_ops.h"
 #include "base/status.h"
 #include "base/subprocess.h"
 #include "configs/message_loader.h"
@@ -34,61 +31,6 @@ SlotCommand Slot() {
   slot.arguments = {"--wname", "vae", "--gpus", "8"};
   slot.gpus_per_node = 8;
   return slot;
-}
-
-// Goldens are rewritten by `bazel run //tools/slurm:batch_script_test`, which has the source folder at hand.
-void ExpectGolden(const std::string& name, const std::string& text) {
-  if (const char* folder = std::getenv("BUILD_WORKSPACE_DIRECTORY")) {
-    std::ofstream(absl::StrCat(folder, "/tools/slurm/testdata/", name)) << text;
-    return;
-  }
-  const auto golden = ReadWholeFile("tools/slurm/testdata/" + name);
-  ASSERT_TRUE(golden.ok()) << golden.status();
-  EXPECT_EQ(text, *golden);
-}
-
-TEST(BatchScript, Plain) {
-  Launch launch = Options();
-  launch.set_nodes(2);
-  ExpectGolden("plain.sh", BatchScript(launch, Slot()));
-}
-
-TEST(BatchScript, AllOptions) {
-  Launch launch = Options();
-  launch.set_nodes(4);
-  launch.set_account("lab one");
-  launch.set_partition("batch,long");
-  launch.set_qos("high");
-  launch.set_constraint("a100&nvme \"fast\"");
-  launch.set_time_limit("1-00:00:00");
-  launch.set_warning_seconds(600);
-  launch.set_cpus_per_task(96);
-  launch.set_memory("0");
-  launch.set_exclusive(false);
-  launch.add_sbatch_option("--reservation=week 3");
-  launch.add_sbatch_option("--no-kill");
-  launch.add_environment("NCCL_DEBUG=WARN");
-  launch.add_environment("PROMPT=it's $(touch marker)\n#SBATCH --nodes=9");
-  launch.set_mail_user("a@example.org");
-  ExpectGolden("all_options.sh", BatchScript(launch, Slot()));
-}
-
-TEST(BatchScript, Containers) {
-  Launch launch = Options();
-  launch.set_container_image("/images/base image.sqsh");
-  launch.add_container_mount("/data");
-  launch.add_container_mount("/a b:/c:ro");
-  ExpectGolden("pyxis.sh", BatchScript(launch, Slot()));
-  launch.set_container_runtime(Launch::APPTAINER);
-  ExpectGolden("apptainer.sh", BatchScript(launch, Slot()));
-}
-
-TEST(SweepScript, StartsTheScriptOfATasksRun) {
-  Launch launch = Options();
-  launch.set_sweep_parallel(2);
-  SlotCommand odd = Slot();
-  odd.run_folder = "/work/runs/it's $(touch marker)";
-  ExpectGolden("sweep.sh", SweepScript(launch, "/work/runs/vae_sweep", {Slot(), odd}));
 }
 
 TEST(BatchScript, OddNamesReachTheProgramAsTheyAre) {

@@ -24,7 +24,11 @@ absl::StatusOr<std::vector<ChainJob>> LiveJobs(const SlotChain& chain) {
     if (std::find(names.begin(), names.end(), last) == names.end()) names.push_back(last);
   }
   std::vector<ChainJob> jobs;
-  if (chain.ended.has_value()) return jobs;
+  if (chain.ended.has_value()) {
+    // Its last job may still be saving.
+    if (chain.slots.empty() || chain.slots.back().ended.has_value()) return jobs;
+    names = {chain.slots.back().started.job()};
+  }
   for (const std::string& name : names) {
     ASSIGN_OR_RETURN(const JobState state, QueryJob(name));
     if (state.is_known() && !state.is_over()) jobs.push_back({name, state});

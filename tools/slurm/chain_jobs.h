@@ -16,8 +16,8 @@ struct ChainJob {
   JobState state;   // not over
 };
 
-// Those of its submissions, and of its last slot, that wait or run, in the order of submission; empty for a chain that
-// has ended. PeerLostError if SLURM does not answer.
+// Those of its submissions, and of its last slot, that wait or run, in the order of submission; of a chain that has
+// ended only the last slot's, should its end not be recorded yet. PeerLostError if SLURM does not answer.
 absl::StatusOr<std::vector<ChainJob>> LiveJobs(const SlotChain& chain);
 
 }  // namespace cubist

@@ -140,9 +140,13 @@ class Launcher {
     }
     ASSIGN_OR_RETURN(const std::vector<SlotEvent> events, ReadSlotEvents(folder.ledger_path()));
     const std::vector<SlotChain> chains = ChainsOf(events);
-    if (chains.empty() || chains.back().ended.has_value() || launch_.dry_run()) return false;
+    if (chains.empty() || launch_.dry_run()) return false;
     ASSIGN_OR_RETURN(const std::vector<ChainJob> jobs, LiveJobs(chains.back()));
     if (jobs.empty()) return false;
+    if (chains.back().ended.has_value()) {
+      return ConfigError(absl::StrCat("job ", jobs[0].job, " of the run in ", folder.run(), " is still ending (",
+                                      jobs[0].state.state, "): launch it again when SLURM is done with it"));
+    }
     return ConfigError(absl::StrCat("the run in ", folder.run(), " is in the queue already: job ", jobs[0].job, " is ",
                                     jobs[0].state.state, "; look with ", Program(), " status ",
                                     QuoteShellWord(folder.run()), ", end it with ", Program(), " cancel ",

@@ -131,7 +131,8 @@ class SlotRunner {
   absl::Status ReadLedger() {
     ASSIGN_OR_RETURN(const std::vector<SlotEvent> events, ReadSlotEvents(folder_.ledger_path()));
     const std::vector<SlotChain> chains = ChainsOf(events);
-    if (!chains.empty()) chain_ = chains.back();
+    if (chain_number_ == 0) chain_number_ = chains.size();
+    if (chain_number_ > 0 && chain_number_ <= chains.size()) chain_ = chains[chain_number_ - 1];
     slot_ = 0;
     for (const SlotChain& chain : chains) slot_ += static_cast<int>(chain.slots.size());
     return absl::OkStatus();
@@ -312,6 +313,8 @@ class SlotRunner {
     if (!evidence_.exit_code.has_value() && !was_signalled) evidence_.srun_code = srun_code_;
     // Once more: what comes of a job shows late.
     if (evidence_.asked_to_stop && evidence_.state.empty()) LookAtJob();
+    // Also of a job that outlives its nodes (--no-kill).
+    if (evidence_.state.empty() && SrunLostANode(last)) evidence_.state = "NODE_FAIL";
     const bool is_ended_by_slurm = evidence_.asked_to_stop && !job_goes_on_;
     const bool can_be_told = !successor_.empty();
     if (is_ended_by_slurm && can_be_told && evidence_.state.empty() && evidence_.exit_code.value_or(kGoOnLater) != 0) {
@@ -336,7 +339,7 @@ class SlotRunner {
     SlotEvent event;
     event.set_event(SlotEvent::CHAIN_ENDED);
     event.set_reason(verdict.reason);
-    RETURN_IF_ERROR(Record(event));
+    if (!chain_.ended.has_value()) RETURN_IF_ERROR(Record(event));
     Say(absl::StrCat(verdict.kind == Verdict::DONE ? "" : "no further slot: ", verdict.reason));
     // One that is not cancelled starts, finds this event, and ends.
     CancelSuccessor();
@@ -373,9 +376,10 @@ class SlotRunner {
   int restart_ = 0;
   int nodes_ = 1;
   sigset_t waited_;
-  SlotChain chain_;        // the last one of the ledger
-  int slot_ = 0;           // slots in the ledger
-  std::string successor_;  // job that waits for the end of this one; empty: none
+  SlotChain chain_;          // of this slot
+  size_t chain_number_ = 0;  // in the ledger, from 1: the run may be launched again while this job still ends
+  int slot_ = 0;             // slots in the ledger
+  std::string successor_;    // job that waits for the end of this one; empty: none
   pid_t srun_ = 0;
   int output_ = -1;  // launch.log
   int srun_code_ = 0;

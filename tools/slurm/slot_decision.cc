@@ -70,10 +70,10 @@ Verdict Decide(const SlotChain& chain) {
   const Slot& last = chain.slots.back();
   const std::string which = absl::StrCat("slot ", last.started.slot(), ": ", last.ended->reason());
   if (last.ended->ending() == SlotEvent::DONE) return {Verdict::DONE, last.ended->reason()};
-  if (last.ended->ending() == SlotEvent::STOPPED || last.ended->ending() == SlotEvent::CANCELLED ||
-      chain.cancel_requested) {
+  if (last.ended->ending() == SlotEvent::STOPPED || last.ended->ending() == SlotEvent::CANCELLED) {
     return {Verdict::STOP, which};
   }
+  if (chain.cancel_requested) return {Verdict::STOP, "cancelled by slurm_launch cancel"};
   const size_t count = chain.slots.size();
   if (count >= 2 && !Advanced(last) && !Advanced(chain.slots[count - 2])) {
     return {Verdict::STOP,

@@ -14,6 +14,20 @@ namespace cubist {
 
 using slurm::SlotEvent;
 
+namespace {
+
+// Not always the last one: the run may be launched again while a job that was cancelled still ends.
+Slot* SlotOf(const SlotEvent& event, std::vector<SlotChain>* chains) {
+  for (auto chain = chains->rbegin(); chain != chains->rend(); ++chain) {
+    for (auto slot = chain->slots.rbegin(); slot != chain->slots.rend(); ++slot) {
+      if (slot->started.slot() == event.slot()) return &*slot;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 std::string FormatSlotEvent(const SlotEvent& event) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
@@ -72,10 +86,10 @@ std::vector<SlotChain> ChainsOf(const std::vector<SlotEvent>& events) {
         chain.slots.push_back({event, {}, {}});
         break;
       case SlotEvent::SIGNALLED:
-        if (!chain.slots.empty()) chain.slots.back().signals.push_back(event.signal());
+        if (Slot* slot = SlotOf(event, &chains)) slot->signals.push_back(event.signal());
         break;
       case SlotEvent::ENDED:
-        if (!chain.slots.empty()) chain.slots.back().ended = event;
+        if (Slot* slot = SlotOf(event, &chains)) slot->ended = event;
         break;
       case SlotEvent::CANCEL_REQUESTED:
         chain.cancel_requested = true;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/file_ops.h"
 #include "base/status.h"
 #include "base/subprocess.h"
 
@@ -106,7 +107,14 @@ std::string OwnJob(const Environment& environment) {
   return array.empty() || task.empty() ? get("SLURM_JOB_ID") : absl::StrCat(array, "_", task);
 }
 
-std::vector<std::string> EnvironmentForJobs() {
+std::vector<std::string> EnvironmentForJobs(std::string_view script) {
+  // What sbatch takes from its variables wins over the script: only a user's defaults may stay, where it is silent.
+  std::set<std::string> defaults;
+  for (const char* option : {"account", "partition", "qos", "constraint", "reservation"}) {
+    if (!absl::StrContains(absl::string_view(script.data(), script.size()), absl::StrCat("#SBATCH --", option, "="))) {
+      defaults.insert(absl::StrCat("SBATCH_", absl::AsciiStrToUpper(option)));
+    }
+  }
   std::vector<std::string> entries;
   for (const auto& [name, value] : CurrentEnvironment()) {
     const auto begins = [&name = name](const char* prefix) { return absl::StartsWith(name, prefix); };
@@ -115,6 +123,7 @@ std::vector<std::string> EnvironmentForJobs() {
       // Where SLURM is: no job's own.
       if (name != "SLURM_CONF") continue;
     }
+    if (begins("SBATCH_") && defaults.count(name) == 0) continue;
     entries.push_back(absl::StrCat(name, "=", value));
   }
   return entries;
@@ -125,9 +134,10 @@ absl::StatusOr<std::string> SubmitScript(const std::string& folder, const std::v
   std::vector<std::string> arguments = {"sbatch", "--parsable"};
   arguments.insert(arguments.end(), options.begin(), options.end());
   arguments.push_back(script);
+  ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(absl::StrCat(folder, "/", script)));
   SubprocessOptions how;
   how.folder = folder;
-  how.environment = EnvironmentForJobs();
+  how.environment = EnvironmentForJobs(text);
   ASSIGN_OR_RETURN(const SubprocessResult result, RunSubprocess(arguments, how));
   if (!result.ok()) return Failed(arguments, result);
   // "1234" or "1234;cluster".

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,8 +19,9 @@ namespace cubist {
 std::string OwnJob(const Environment& environment);
 
 // The environment that jobs begin with: that of this process without what belongs to this process alone: the job that
-// it runs in (SLURM_*), and Bazel's folders (BUILD_*, RUNFILES_*, TEST_*, ...). "NAME=value", sorted.
-std::vector<std::string> EnvironmentForJobs();
+// it runs in (SLURM_*), and Bazel's folders (BUILD_*, RUNFILES_*, TEST_*, ...); and without variables that would win
+// over what this script says (SBATCH_TIMELIMIT, SBATCH_WAIT, ...). "NAME=value", sorted.
+std::vector<std::string> EnvironmentForJobs(std::string_view script);
 
 // Hands a script to sbatch, which starts in `folder`; the number of the job. `options` come before the script.
 // Errors: ConfigError with what sbatch says.
