@@ -38,7 +38,7 @@ Examples:
       --sweep learning_rate.initial=3e-4
 
 Exit codes: 0 submitted, or nothing to do; 2 bad flag, config or command, or SLURM refuses it; 5 SLURM does not answer;
-6 the run's folder cannot be written; 70 a bug in Cubist. Unless it is 0, nothing was submitted.)";
+6 the run's folder cannot be written; 70 a bug in Cubist. Unless it is 0 or 6, nothing was submitted.)";
 
 absl::Status Start(const Launch& launch, const std::string& argv0) {
   // Before the folder changes: argv[0] and RUNFILES_DIR may be relative.

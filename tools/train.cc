@@ -32,14 +32,16 @@ absl::StatusOr<int> Inform(const TrainFlags& flags, const ValidatedExperiment* e
   return FinishProgram("train", absl::OkStatus());
 }
 
-// Runs the workers of the plan and returns the exit code.
-absl::StatusOr<int> TrainRanks(const TrainFlags& flags, const ValidatedExperiment& experiment, const RankPlan& plan,
-                               const absl::StatusOr<std::string>& worker) {
+// Runs the workers and returns the exit code.
+absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                          const absl::StatusOr<std::string>& worker) {
   if (const absl::Status built = CheckModelIsBuilt(experiment.proto()); !built.ok() && !flags.dry_run) {
     return ConfigError(std::string(built.message()) +
                        "; the config has no mistake, and --dry_run tries it on the data");
   }
   ASSIGN_OR_RETURN(const std::string device, ChooseDevice(flags, experiment));
+  ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
+  if (!flags.log_dir.empty()) RETURN_IF_ERROR(MakeDirectories(SystemFileOps(), flags.log_dir));
   RETURN_IF_ERROR(worker.status());
   ASSIGN_OR_RETURN(const std::string path, RunFolderOf(flags, experiment, plan));
   const std::atomic<bool>* stop = StopOnSignals();
@@ -60,19 +62,21 @@ absl::StatusOr<int> TrainRanks(const TrainFlags& flags, const ValidatedExperimen
   return code;
 }
 
-// Does so, and leaves the exit code in --log_dir: of several nodes, srun tells the highest number alone.
-absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                          const absl::StatusOr<std::string>& worker) {
-  ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
-  if (flags.log_dir.empty()) return TrainRanks(flags, experiment, plan, worker);
-  RETURN_IF_ERROR(MakeDirectories(SystemFileOps(), flags.log_dir));
-  const absl::StatusOr<int> code = TrainRanks(flags, experiment, plan, worker);
+// Leaves the exit code in --log_dir: of several nodes, srun tells the highest number alone.
+void LeaveExitCode(const TrainFlags& flags, const absl::StatusOr<int>& code) {
+  const absl::StatusOr<RankPlan> plan = PlanRanks(CurrentEnvironment(), flags.gpus);
   const std::string number = absl::StrCat(code.ok() ? *code : static_cast<int>(ExitCodeOf(code.status())), "\n");
-  const std::string path = absl::StrCat(flags.log_dir, "/node-", plan.first_rank, ".exit");
-  if (const absl::Status written = WriteFileAtomically(SystemFileOps(), path, number); !written.ok()) {
-    std::fprintf(stderr, "train: %s\n", std::string(written.message()).c_str());
-  }
-  return code;
+  const std::string path = absl::StrCat(flags.log_dir, "/node-", plan.ok() ? plan->first_rank : 0, ".exit");
+  absl::Status written = MakeDirectories(SystemFileOps(), flags.log_dir);
+  if (written.ok()) written = WriteFileAtomically(SystemFileOps(), path, number);
+  if (!written.ok()) std::fprintf(stderr, "train: %s\n", std::string(written.message()).c_str());
+}
+
+// Loads the config and does what the flags say with it.
+absl::StatusOr<int> Work(const TrainFlags& flags, const absl::StatusOr<std::string>& worker) {
+  ASSIGN_OR_RETURN(const ValidatedExperiment experiment, LoadExperimentOf(flags));
+  if (flags.explain.has_value() || flags.print_config) return Inform(flags, &experiment);
+  return Train(flags, experiment, worker);
 }
 
 absl::StatusOr<int> Run(int argc, char** argv) {
@@ -89,9 +93,9 @@ absl::StatusOr<int> Run(int argc, char** argv) {
     return ConfigError("cannot enter the folder " + folder + " that BUILD_WORKING_DIRECTORY names");
   }
   if (flags.config.empty()) return Inform(flags, nullptr);
-  ASSIGN_OR_RETURN(const ValidatedExperiment experiment, LoadExperimentOf(flags));
-  if (flags.explain.has_value() || flags.print_config) return Inform(flags, &experiment);
-  return Train(flags, experiment, worker);
+  const absl::StatusOr<int> code = Work(flags, worker);
+  if (!flags.log_dir.empty()) LeaveExitCode(flags, code);
+  return code;
 }
 
 }  // namespace

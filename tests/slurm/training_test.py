@@ -170,6 +170,15 @@ class TrainingTest(unittest.TestCase):
     self.assertEqual(ends("scancelled"), [("CANCELLED", 75)])
     self.assertEqual(self.cluster.state(job), "CANCELLED")
 
+  def test_scancel_of_a_job_that_waits_to_go_on(self):
+    job = self.launch("put_back", "--max_steps 100000 --set checkpoints.interval_steps=5")
+    self.wait_for_step("put_back", 5)
+    self.cluster.command("scancel", "--batch", "--signal=USR1", job)
+    self.cluster.wait_for_state(job, "PENDING", seconds=60)
+    self.cluster.command("scancel", job)
+    self.assertIn(f"job {job} was cancelled while it waited", self.wait_for_chain("put_back"))
+    self.assertEqual(ends("put_back"), [("TIME_LIMIT", 75)])
+
   def test_cancel_saves(self):
     job = self.launch("cancelled", "--max_steps 100000 --set checkpoints.interval_steps=100000")
     self.cluster.wait("it trains", lambda: read("runs/cancelled/metrics.jsonl"), 60)

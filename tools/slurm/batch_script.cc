@@ -72,8 +72,10 @@ absl::Status CheckSbatchOption(const std::string& option) {
   if (!absl::StartsWith(option, "--") || absl::StrContains(name, " ")) {
     return ConfigError(absl::StrCat("sbatch_option '", option, "': write it as --NAME or --NAME=VALUE"));
   }
-  if (OwnOptions().count(name) != 0) {
-    return ConfigError(absl::StrCat("sbatch_option '", option, "': slurm_launch decides on ", name,
+  // sbatch takes the beginning of a name for it.
+  const auto own = OwnOptions().lower_bound(name);
+  if (own != OwnOptions().end() && absl::StartsWith(*own, name)) {
+    return ConfigError(absl::StrCat("sbatch_option '", option, "': slurm_launch decides on ", *own,
                                     "; see slurm_launch --help for its own flags"));
   }
   return absl::OkStatus();

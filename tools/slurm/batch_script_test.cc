@@ -78,6 +78,7 @@ TEST(CheckBatchOptions, NamesEveryMistake) {
   EXPECT_THAT(error([](Launch* l) { l->set_account("a\n#SBATCH --uid=0"); }), HasSubstr("account has a newline"));
   EXPECT_THAT(error([](Launch* l) { l->add_sbatch_option("--array=1-5"); }),
               HasSubstr("slurm_launch decides on --array"));
+  EXPECT_THAT(error([](Launch* l) { l->add_sbatch_option("--arr=0-3"); }), HasSubstr("decides on --array"));
   EXPECT_THAT(error([](Launch* l) { l->add_sbatch_option("-N 3"); }), HasSubstr("write it as --NAME"));
   EXPECT_THAT(error([](Launch* l) { l->add_environment("A B=1"); }), HasSubstr("NAME=VALUE"));
   EXPECT_THAT(error([](Launch* l) { l->add_environment("NAME"); }), HasSubstr("NAME=VALUE"));

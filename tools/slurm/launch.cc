@@ -98,6 +98,7 @@ class Launcher {
       runs_ = std::move(left);
     }
     ASSIGN_OR_RETURN(const std::string bundle, Bundle());
+    NoteMissingLibraries(bundle);
     for (const TrainingCommand& run : runs_) slots_.push_back(SlotOf(run, bundle));
     if (launch_.has_container_image()) RETURN_IF_ERROR(CheckMountable());
     return launch_.dry_run() ? Describe() : Submit();
@@ -167,6 +168,19 @@ class Launcher {
     return launch_.bundle();
   }
 
+  // Jobs would find it out after their time in the queue.
+  void NoteMissingLibraries(const std::string& bundle) {
+    const auto& environment = launch_.environment();
+    const bool has_path = std::getenv("LD_LIBRARY_PATH") != nullptr ||
+                          std::any_of(environment.begin(), environment.end(), [](const std::string& entry) {
+                            return absl::StartsWith(entry, "LD_LIBRARY_PATH=");
+                          });
+    if (has_path || !IsDirectory(bundle) || access((bundle + "/lib/libtorch.so").c_str(), F_OK) == 0) return;
+    absl::StrAppend(&report_, "note: the bundle ", bundle,
+                    " has no LibTorch in lib/: unless the nodes have it where their loader looks, give "
+                    "--environment LD_LIBRARY_PATH=... (MANIFEST in the bundle says of what)\n");
+  }
+
   SlotCommand SlotOf(const TrainingCommand& run, const std::string& bundle) const {
     SlotCommand slot;
     slot.bundle = bundle;
@@ -202,7 +216,8 @@ class Launcher {
         CountOf(static_cast<uint64_t>(launch_.nodes()), "node"),
         slot.gpus_per_node > 0 ? absl::StrCat(" of ", CountOf(static_cast<uint64_t>(slot.gpus_per_node), "GPU")) : "",
         ", ", launch_.iterations() == 1 ? "one slot of " : absl::StrCat("up to ", launch_.iterations(), " slots of "),
-        launch_.time_limit());
+        launch_.time_limit(),
+        launch_.time_limit().find_first_not_of("0123456789") == std::string::npos ? " minutes" : "");
   }
 
   absl::StatusOr<std::string> Describe() {

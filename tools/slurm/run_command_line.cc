@@ -38,7 +38,7 @@ void DefineFlags(CLI::App* app, Words* words) {
   CLI::App* logs = app->add_subcommand("logs", "The end of a log");
   logs->add_option("run", words->run, "Run folder, or its name in runs/")->type_name("RUN")->required();
   logs->add_option("--slot", words->logs.slot, "Slot, counted from 1; default: the last one")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1000000));
   CLI::Option* rank =
       logs->add_option("--rank", words->logs.rank, "Rank whose log it is")->check(CLI::NonNegativeNumber);
   logs->add_flag("--launch", words->logs.launch, "What srun and train on each node said, in the place of a rank")

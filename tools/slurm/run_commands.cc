@@ -29,11 +29,12 @@ using slurm::SlotEvent;
 
 double Now() { return static_cast<double>(std::time(nullptr)); }
 
-absl::StatusOr<SlotChain> LastChain(const std::string& run_folder) {
+// At least one.
+absl::StatusOr<std::vector<SlotChain>> ReadChains(const std::string& run_folder) {
   ASSIGN_OR_RETURN(const std::vector<SlotEvent> events, ReadSlotEvents(SlurmFolder(run_folder).ledger_path()));
-  const std::vector<SlotChain> chains = ChainsOf(events);
+  std::vector<SlotChain> chains = ChainsOf(events);
   if (chains.empty()) return ConfigError(absl::StrCat("nothing was launched in ", run_folder));
-  return chains.back();
+  return chains;
 }
 
 std::string LogPath(const SlurmFolder& folder, int slot, const LogsOptions& options) {
@@ -41,7 +42,14 @@ std::string LogPath(const SlurmFolder& folder, int slot, const LogsOptions& opti
   return folder.logs_path(slot) + "/" + name;
 }
 
-int LastSlot(const SlotChain& chain) { return chain.slots.empty() ? 0 : chain.slots.back().started.slot(); }
+// 0: none has started.
+int LastSlot(const std::vector<SlotChain>& chains) {
+  int last = 0;
+  for (const SlotChain& chain : chains) {
+    if (!chain.slots.empty()) last = chain.slots.back().started.slot();
+  }
+  return last;
+}
 
 // Where the last `lines` lines of a file begin.
 std::streamoff BeginOfLastLines(std::ifstream& file, int lines) {
@@ -114,7 +122,8 @@ absl::Status ShowStatus(const std::vector<std::string>& runs) {
 absl::Status CancelRun(FileOps& ops, const std::string& run, bool now) {
   ASSIGN_OR_RETURN(const std::string run_folder, FindLaunchedRun(run));
   const SlurmFolder folder(run_folder);
-  ASSIGN_OR_RETURN(const SlotChain chain, LastChain(run_folder));
+  ASSIGN_OR_RETURN(const std::vector<SlotChain> chains, ReadChains(run_folder));
+  const SlotChain& chain = chains.back();
   ASSIGN_OR_RETURN(const std::vector<ChainJob> jobs, LiveJobs(chain));
   if (jobs.empty()) return ConfigError(absl::StrCat("SLURM has no job of the run in ", run_folder));
   // First: what starts or ends from now on is told.
@@ -124,7 +133,12 @@ absl::Status CancelRun(FileOps& ops, const std::string& run, bool now) {
   if (gethostname(host, sizeof(host) - 1) == 0) event.set_host(host);
   RETURN_IF_ERROR(AppendSlotEvent(ops, folder.ledger_path(), event));
   std::vector<std::string> killed, asked;
-  for (const ChainJob& job : jobs) (now || job.state.is_waiting() ? killed : asked).push_back(job.job);
+  for (const ChainJob& job : jobs) {
+    // A batch script that has not come to work yet would be killed by a signal, and end nothing.
+    const bool works = std::any_of(chain.slots.begin(), chain.slots.end(),
+                                   [&job](const Slot& slot) { return slot.started.job() == job.job; });
+    (works && !now && !job.state.is_waiting() ? asked : killed).push_back(job.job);
+  }
   RETURN_IF_ERROR(CancelJobs(killed));
   RETURN_IF_ERROR(CancelJobs(asked, "USR1"));
   if (!killed.empty()) std::printf("cancelled job %s\n", absl::StrJoin(killed, ", ").c_str());
@@ -141,8 +155,8 @@ absl::Status CancelRun(FileOps& ops, const std::string& run, bool now) {
 absl::Status ShowLogs(const std::string& run, const LogsOptions& options) {
   ASSIGN_OR_RETURN(const std::string run_folder, FindLaunchedRun(run));
   const SlurmFolder folder(run_folder);
-  ASSIGN_OR_RETURN(SlotChain chain, LastChain(run_folder));
-  int slot = options.slot > 0 ? options.slot : LastSlot(chain);
+  ASSIGN_OR_RETURN(std::vector<SlotChain> chains, ReadChains(run_folder));
+  int slot = options.slot > 0 ? options.slot : LastSlot(chains);
   if (slot == 0 && !options.follow) {
     return ConfigError(absl::StrCat("no slot of the run in ", run_folder, " has started yet; see slurm_launch status"));
   }
@@ -158,16 +172,16 @@ absl::Status ShowLogs(const std::string& run, const LogsOptions& options) {
   const std::atomic<bool>* stop = StopOnSignals();
   while (!stop->load()) {
     if (slot > 0) at = PrintFrom(LogPath(folder, slot, options), at);
-    ASSIGN_OR_RETURN(chain, LastChain(run_folder));
-    if (options.slot == 0 && LastSlot(chain) > slot) {
-      slot = LastSlot(chain);
+    ASSIGN_OR_RETURN(chains, ReadChains(run_folder));
+    if (options.slot == 0 && LastSlot(chains) > slot) {
+      slot = LastSlot(chains);
       at = 0;
       std::fprintf(stderr, "==> %s <==\n", LogPath(folder, slot, options).c_str());
       continue;
     }
-    if (chain.ended.has_value()) {
+    if (chains.back().ended.has_value()) {
       if (slot > 0) PrintFrom(LogPath(folder, slot, options), at);
-      std::fprintf(stderr, "the chain has ended: %s\n", chain.ended->reason().c_str());
+      std::fprintf(stderr, "the chain has ended: %s\n", chains.back().ended->reason().c_str());
       break;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(500));

@@ -45,6 +45,9 @@ std::string LocalTime(double seconds) {
   return text;
 }
 
+// When a slot's work ended.
+double EndTime(const SlotEvent& ended) { return ended.has_end_time() ? ended.end_time() : ended.time(); }
+
 // All that is known of a run.
 struct Overview {
   std::vector<SlotChain> chains;
@@ -65,7 +68,7 @@ void AddUp(double now, Overview* overview) {
   for (const SlotChain& chain : overview->chains) {
     for (const Slot& slot : chain.slots) {
       if (slot.ended.has_value()) {
-        const double length = (slot.ended->time() - slot.started.time()) / 3600;
+        const double length = (EndTime(*slot.ended) - slot.started.time()) / 3600;
         overview->hours += length;
         hours += length;
         steps += slot.ended->step() - slot.started.step();
@@ -111,7 +114,7 @@ std::string StateOf(const Overview& overview) {
   for (const ChainJob& job : overview.jobs) {
     if (!job.state.is_waiting()) return "running";
   }
-  if (overview.jobs.empty()) return "gone";
+  if (overview.jobs.empty()) return chain.cancel_requested ? "stopped (cancelled)" : "gone";
   return absl::StrCat("waiting (", overview.jobs[0].state.reason, ")");
 }
 
@@ -144,7 +147,7 @@ std::string Table(const Overview& overview, double now) {
     for (const Slot& slot : chain.slots) {
       const bool is_running =
           !slot.ended.has_value() && &slot == &overview.chain().slots.back() && !overview.jobs.empty();
-      const double end = slot.ended.has_value() ? slot.ended->time() : is_running ? now : slot.started.time();
+      const double end = slot.ended.has_value() ? EndTime(*slot.ended) : is_running ? now : slot.started.time();
       absl::StrAppendFormat(
           &table, "%4d  %-9s %-16s %9s  %-16s %s\n", slot.started.slot(),
           absl::StrCat(slot.started.job(), slot.started.restart() > 0 ? absl::StrCat(".", slot.started.restart()) : ""),
@@ -207,7 +210,10 @@ absl::StatusOr<std::string> StatusText(const std::string& run_folder, double now
                     job.state.is_waiting() ? absl::StrCat(" (", job.state.reason, ")") : "", "\n");
   }
   if (StateOf(overview) == "gone") {
-    absl::StrAppend(&text, "SLURM has no job of this run, and nothing says why: launch it again to go on\n");
+    absl::StrAppend(&text,
+                    "SLURM has no job of this run, and the ledger does not say why (slurm/job-*.log in its folder "
+                    "may): launch it again "
+                    "to go on\n");
   }
   const int gpus = overview.launch.nodes() * std::max(overview.launch.gpus_per_node(), 0);
   absl::StrAppendFormat(&text, "%s used on %s%s\n", FormatDuration(overview.hours * 3600),

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -35,6 +37,20 @@ using slurm::SlotEvent;
 
 constexpr int kGoOnLater = static_cast<int>(ExitCode::kPreempted);
 constexpr int kQuestions = 3;
+
+// A job that SLURM starts again after a node failed says nothing of that; srun does.
+constexpr char kNodeFailure[] = "srun: error: Node failure on ";
+
+// When the last of the files in a folder was written to, in seconds since 1970; 0 if there is none.
+double LastWriteTime(const std::string& folder) {
+  double last = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    struct stat info;
+    if (stat(entry->path().c_str(), &info) == 0) last = std::max(last, static_cast<double>(info.st_mtim.tv_sec));
+  }
+  return last;
+}
 
 void Say(const std::string& line) {
   std::printf("slurm_launch: %s\n", line.c_str());
@@ -119,7 +135,13 @@ class SlotRunner {
       return 0;
     }
     RETURN_IF_ERROR(CloseLastSlot());
-    if (const Verdict verdict = Decide(chain_); verdict.kind != Verdict::GO_ON) return EndChain(verdict);
+    Verdict verdict = LookAtPredecessor();
+    if (verdict.kind == Verdict::GO_ON) {
+      ASSIGN_OR_RETURN(verdict, LookAtCheckpoints());
+    }
+    if (verdict.kind == Verdict::GO_ON) verdict = Decide(chain_);
+    if (verdict.kind != Verdict::GO_ON) return EndChain(verdict);
+    slots_before_ = static_cast<int>(chain_.slots.size());
     absl::Status begun = SubmitSuccessor();
     if (begun.ok()) begun = Start();
     if (!begun.ok()) return GiveUp(begun);
@@ -134,7 +156,12 @@ class SlotRunner {
     if (chain_number_ == 0) chain_number_ = chains.size();
     if (chain_number_ > 0 && chain_number_ <= chains.size()) chain_ = chains[chain_number_ - 1];
     slot_ = 0;
-    for (const SlotChain& chain : chains) slot_ += static_cast<int>(chain.slots.size());
+    for (const SlotChain& chain : chains) {
+      slot_ += static_cast<int>(chain.slots.size());
+      for (const Slot& slot : chain.slots) {
+        if (slot.ended.has_value()) last_step_ = slot.ended->step();
+      }
+    }
     return absl::OkStatus();
   }
 
@@ -168,24 +195,64 @@ class SlotRunner {
         NodeExits::Read(folder_.logs_path(last.started.slot())).Combined(last.started.node_count(), true);
     // A job that SLURM has started again itself is this one, and no longer says how it ended before.
     if (last.started.job() != job_) {
-      const JobState state = Ask(last.started.job());
+      asked_ = last.started.job();
+      const JobState state = Ask(asked_);
       evidence.state = state.EndState();
       if (!evidence.exit_code.has_value() && (state.state == "COMPLETED" || state.state == "FAILED")) {
         evidence.exit_code = state.exit_code;
       }
     }
     if (evidence.state.empty()) evidence.state = EndStateInLog(last);
-    if (evidence.state.empty() && SrunLostANode(last)) evidence.state = "NODE_FAIL";
-    return RecordEnd(evidence, last);
+    if (evidence.state.empty() && LaunchLogSays(last, kNodeFailure)) evidence.state = "NODE_FAIL";
+    return RecordEnd(evidence, last, LastWriteTime(folder_.logs_path(last.started.slot())));
   }
 
-  // A job that SLURM starts again after a node failed says nothing of that; srun does.
-  bool SrunLostANode(const Slot& slot) const {
+  // The job whose end this one waited for: cancelled while it waited in the queue to start again, it says so to nobody
+  // but SLURM; and what SLURM no longer knows of a job that waited was cancelled too, as nothing else ends those.
+  Verdict LookAtPredecessor() {
+    for (const SlotEvent& submission : chain_.submissions) {
+      const std::string& before = submission.after();
+      if (submission.job() != job_ || before.empty() || before == job_ || before == asked_) continue;
+      const JobState state = Ask(before);
+      const bool was_waiting = chain_.requeued == before;
+      if (state.EndState() == "CANCELLED" || (was_waiting && !state.is_known())) {
+        return {Verdict::STOP, absl::StrCat("job ", before, " was cancelled while it waited to go on")};
+      }
+    }
+    return {};
+  }
+
+  // Step 3.
+  absl::StatusOr<Verdict> LookAtCheckpoints() {
+    const auto deadline = std::chrono::steady_clock::now() + options_.checkpoint_wait;
+    ASSIGN_OR_RETURN(int64_t newest, NewestStep(folder_));
+    const bool may_fall_back = std::find(command_.begin(), command_.end(), "--allow_fallback") != command_.end();
+    while (newest < last_step_ && !may_fall_back && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+      ASSIGN_OR_RETURN(newest, NewestStep(folder_));
+    }
+    if (newest < last_step_ && !may_fall_back) {
+      return Verdict{Verdict::STOP, absl::StrCat("the last slot left a checkpoint of step ", last_step_,
+                                                 ", and the newest in ", folder_.checkpoints_path(), " is ",
+                                                 newest == 0 ? "none" : absl::StrCat("of step ", newest),
+                                                 ": with --allow_fallback in the command the run goes on from there")};
+    }
+    const int64_t known_good = chain_.slots.empty() ? 0 : chain_.slots.back().started.step();
+    ASSIGN_OR_RETURN(step_, NewestVerifiedStep(folder_, known_good));
+    if (chain_.slots.empty() || chain_.slots.back().ended->step() <= step_) return Verdict();
+    SlotEvent corrected = *chain_.slots.back().ended;
+    corrected.set_step(static_cast<int32_t>(step_));
+    RETURN_IF_ERROR(Record(corrected));
+    return Verdict();
+  }
+
+  bool LaunchLogSays(const Slot& slot, const char* words) const {
     const auto text = ReadWholeFile(folder_.logs_path(slot.started.slot()) + "/launch.log");
-    return text.ok() && absl::StrContains(*text, "srun: error: Node failure on ");
+    return text.ok() && absl::StrContains(*text, words);
   }
 
-  absl::Status RecordEnd(SlotEvidence evidence, const Slot& slot) {
+  // `end_time`: where that was found out later, else 0.
+  absl::Status RecordEnd(SlotEvidence evidence, const Slot& slot, double end_time = 0) {
     evidence.cancel_requested = chain_.cancel_requested;
     const SlotEnding ending = EndingOf(evidence);
     SlotEvent event;
@@ -196,7 +263,8 @@ class SlotRunner {
     event.set_reason(ending.reason);
     if (evidence.exit_code.has_value()) event.set_exit_code(*evidence.exit_code);
     if (!evidence.state.empty()) event.set_state(evidence.state);
-    ASSIGN_OR_RETURN(const int64_t step, NewestVerifiedStep(folder_, slot.started.step()));
+    if (end_time > slot.started.time()) event.set_end_time(end_time);
+    ASSIGN_OR_RETURN(const int64_t step, NewestStep(folder_));
     event.set_step(static_cast<int32_t>(step));
     Say(absl::StrCat("slot ", event.slot(), " ended: ", event.reason(), "; step ", slot.started.step(), " -> ", step));
     return Record(event);
@@ -205,8 +273,8 @@ class SlotRunner {
   // Step 4.
   absl::Status SubmitSuccessor() {
     const SlotEvent& limits = chain_.launched;
-    if (limits.has_iterations() && static_cast<int>(chain_.slots.size()) + 1 >= limits.iterations())
-      return absl::OkStatus();
+    may_follow_ = !limits.has_iterations() || slots_before_ + 1 < limits.iterations();
+    if (!may_follow_) return absl::OkStatus();
     for (const SlotEvent& submission : chain_.submissions) {
       if (submission.after() != job_) continue;
       if (Ask(submission.job()).is_waiting()) {
@@ -238,8 +306,6 @@ class SlotRunner {
     const std::string logs = folder_.logs_path(slot);
     RETURN_IF_ERROR(MakeDirectories(SystemFileOps(), logs));
     LinkLatest(folder_, slot);
-    const int32_t known_good = chain_.slots.empty() ? 0 : chain_.slots.back().ended->step();
-    ASSIGN_OR_RETURN(const int64_t step, NewestVerifiedStep(folder_, known_good));
     SlotEvent event;
     event.set_event(SlotEvent::STARTED);
     event.set_slot(slot);
@@ -248,14 +314,14 @@ class SlotRunner {
     event.set_nodes(Text(environment_, "SLURM_JOB_NODELIST"));
     event.set_node_count(nodes_);
     event.set_log(OwnLog());
-    event.set_step(static_cast<int32_t>(step));
+    event.set_step(static_cast<int32_t>(step_));
     RETURN_IF_ERROR(Record(event));
     const std::string path = logs + "/launch.log";
     output_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (output_ < 0) return StorageError(absl::StrCat("cannot open ", path, ": ", ErrnoText(errno)));
     std::vector<std::string> command = command_;
     command.insert(command.end(), {"--log_dir", logs});
-    Say(absl::StrCat(SlotHeading(slot), "goes on from step ", step, " on ", event.nodes(), "; its output: ", logs));
+    Say(absl::StrCat(SlotHeading(slot), "goes on from step ", step_, " on ", event.nodes(), "; its output: ", logs));
     ASSIGN_OR_RETURN(srun_, StartSubprocess(command, output_));
     return absl::OkStatus();
   }
@@ -283,6 +349,8 @@ class SlotRunner {
       if (const absl::Status recorded = Record(event); !recorded.ok()) Say(std::string(recorded.message()));
       if (number == SIGUSR1) {
         evidence_.warned = true;
+        // SLURM may have been too busy at the start.
+        if (successor_.empty() && may_follow_) SubmitSuccessor().IgnoreError();
       } else {
         evidence_.asked_to_stop = true;
         LookAtJob();
@@ -292,10 +360,13 @@ class SlotRunner {
 
   // What SLURM is about to do with this job.
   void LookAtJob() {
+    // The log first: it is quick, and SLURM's seconds may be counted.
+    evidence_.state = EndStateInLog(chain_.slots.back());
+    job_goes_on_ = false;
+    if (!evidence_.state.empty()) return;
     const JobState state = Ask(job_);
     job_goes_on_ = state.state == "RUNNING";
-    evidence_.state = job_goes_on_ ? "" : state.EndState();
-    if (!job_goes_on_ && evidence_.state.empty()) evidence_.state = EndStateInLog(chain_.slots.back());
+    if (!job_goes_on_) evidence_.state = state.EndState();
   }
 
   std::string EndStateInLog(const Slot& slot) const {
@@ -314,7 +385,7 @@ class SlotRunner {
     // Once more: what comes of a job shows late.
     if (evidence_.asked_to_stop && evidence_.state.empty()) LookAtJob();
     // Also of a job that outlives its nodes (--no-kill).
-    if (evidence_.state.empty() && SrunLostANode(last)) evidence_.state = "NODE_FAIL";
+    if (evidence_.state.empty() && LaunchLogSays(last, kNodeFailure)) evidence_.state = "NODE_FAIL";
     const bool is_ended_by_slurm = evidence_.asked_to_stop && !job_goes_on_;
     const bool can_be_told = !successor_.empty();
     if (is_ended_by_slurm && can_be_told && evidence_.state.empty() && evidence_.exit_code.value_or(kGoOnLater) != 0) {
@@ -325,9 +396,20 @@ class SlotRunner {
     RETURN_IF_ERROR(RecordEnd(evidence_, last));
     const Verdict verdict = Decide(chain_);
     if (verdict.kind != Verdict::GO_ON) return EndChain(verdict);
-    if (!job_goes_on_) return kGoOnLater;
+    // A cancelled job must not be brought back to life, which SLURM would do.
+    LookAtJob();
+    if (evidence_.state == "CANCELLED") return EndChain({Verdict::STOP, "its job was cancelled"});
+    const bool has_no_successor = successor_.empty();
+    const bool may_requeue = job_goes_on_ || (has_no_successor && evidence_.state == "TIMEOUT");
+    if (!may_requeue) return kGoOnLater;
     const absl::Status requeued = RequeueJob(job_);
-    if (requeued.ok()) return kGoOnLater;
+    if (requeued.ok()) {
+      SlotEvent event;
+      event.set_event(SlotEvent::REQUEUED);
+      event.set_job(job_);
+      Record(event).IgnoreError();
+      return kGoOnLater;
+    }
     Say(absl::StrCat(std::string(requeued.message()), "; the next job goes on instead"));
     if (successor_.empty()) RETURN_IF_ERROR(Submit({}));
     if (successor_.empty())
@@ -379,10 +461,15 @@ class SlotRunner {
   SlotChain chain_;          // of this slot
   size_t chain_number_ = 0;  // in the ledger, from 1: the run may be launched again while this job still ends
   int slot_ = 0;             // slots in the ledger
+  int32_t last_step_ = 0;    // that a slot of the ledger left last
+  int slots_before_ = 0;     // of this chain
+  bool may_follow_ = true;   // -i allows another slot
+  int64_t step_ = 0;         // of the newest checkpoint that verifies
   std::string successor_;    // job that waits for the end of this one; empty: none
   pid_t srun_ = 0;
   int output_ = -1;  // launch.log
   int srun_code_ = 0;
+  std::string asked_;  // job whose end was found out
   SlotEvidence evidence_;
   bool job_goes_on_ = true;  // SLURM does not end it by itself
 };

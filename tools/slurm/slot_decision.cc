@@ -64,9 +64,15 @@ SlotEnding EndingOf(const SlotEvidence& evidence) {
 
 Verdict Decide(const SlotChain& chain) {
   if (chain.ended.has_value()) return {Verdict::STOP, chain.ended->reason()};
-  if (chain.slots.empty()) {
-    return chain.cancel_requested ? Verdict{Verdict::STOP, "cancelled by slurm_launch cancel"} : Verdict();
+  if (chain.slots.empty() && chain.cancel_requested) return {Verdict::STOP, "cancelled by slurm_launch cancel"};
+  constexpr int kUnstarted = 3;
+  if (chain.unstarted >= kUnstarted) {
+    return {Verdict::STOP,
+            absl::StrCat(chain.unstarted,
+                         " jobs in a row ended before they came to work; slurm/job-*.log in the run's folder "
+                         "may say why")};
   }
+  if (chain.slots.empty()) return {};
   const Slot& last = chain.slots.back();
   const std::string which = absl::StrCat("slot ", last.started.slot(), ": ", last.ended->reason());
   if (last.ended->ending() == SlotEvent::DONE) return {Verdict::DONE, last.ended->reason()};

@@ -40,7 +40,8 @@ struct Verdict {
 
 // Whether the chain goes on after its last slot, whose end is known; GO_ON for one without slots. It stops after an end
 // that another slot would meet again, after two slots in a row whose newest verified checkpoint did not advance, after
-// more preemptions or failures than are allowed, and when all slots are used.
+// more preemptions or failures than are allowed, after three jobs that ended before they came to work, and when all
+// slots are used.
 Verdict Decide(const SlotChain& chain);
 
 }  // namespace cubist

@@ -134,6 +134,14 @@ TEST(Decide, IterationsAreUsedUp) {
   EXPECT_EQ(Decide(ChainOf({{SlotEvent::DONE, 1, 2}}, 1)).kind, Verdict::DONE);
 }
 
+TEST(Decide, JobsThatNeverComeToWorkAreCounted) {
+  SlotChain chain = ChainOf({});
+  chain.unstarted = 2;
+  EXPECT_EQ(Decide(chain).kind, Verdict::GO_ON);
+  chain.unstarted = 3;
+  EXPECT_THAT(Decide(chain).reason, HasSubstr("3 jobs in a row ended before they came to work"));
+}
+
 TEST(Decide, ACancelledChainStops) {
   SlotChain chain = ChainOf({});
   chain.cancel_requested = true;

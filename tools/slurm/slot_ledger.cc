@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdio>
 #include <ctime>
 #include <memory>
 
@@ -65,7 +66,12 @@ absl::StatusOr<std::vector<SlotEvent>> ReadSlotEvents(const std::string& path) {
   for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     SlotEvent event;
     const auto parsed = google::protobuf::util::JsonStringToMessage(std::string(line), &event, options);
-    if (parsed.ok() && event.has_event()) events.push_back(event);
+    if (parsed.ok() && event.has_event()) {
+      events.push_back(event);
+    } else {
+      std::fprintf(stderr, "slurm_launch: %s has a line that is no event: %.80s\n", path.c_str(),
+                   std::string(line).c_str());
+    }
   }
   return events;
 }
@@ -81,15 +87,21 @@ std::vector<SlotChain> ChainsOf(const std::vector<SlotEvent>& events) {
         break;
       case SlotEvent::SUBMITTED:
         chain.submissions.push_back(event);
+        if (event.has_after()) ++chain.unstarted;
         break;
       case SlotEvent::STARTED:
         chain.slots.push_back({event, {}, {}});
+        chain.unstarted = 0;
+        chain.requeued.clear();
         break;
       case SlotEvent::SIGNALLED:
         if (Slot* slot = SlotOf(event, &chains)) slot->signals.push_back(event.signal());
         break;
       case SlotEvent::ENDED:
         if (Slot* slot = SlotOf(event, &chains)) slot->ended = event;
+        break;
+      case SlotEvent::REQUEUED:
+        chain.requeued = event.job();
         break;
       case SlotEvent::CANCEL_REQUESTED:
         chain.cancel_requested = true;

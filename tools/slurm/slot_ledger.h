@@ -22,7 +22,7 @@ std::string FormatSlotEvent(const slurm::SlotEvent& event);
 absl::Status AppendSlotEvent(FileOps& ops, const std::string& path, slurm::SlotEvent event);
 
 // All events in their order; none if there is no file. Lines that are no event (torn by a crash, of a later version)
-// are passed over. DataError if the file cannot be read.
+// are passed over, which is said on standard error. DataError if the file cannot be read.
 absl::StatusOr<std::vector<slurm::SlotEvent>> ReadSlotEvents(const std::string& path);
 
 // One time a job starts work for the run.
@@ -37,12 +37,15 @@ struct SlotChain {
   slurm::SlotEvent launched;
   std::vector<Slot> slots;
   std::vector<slurm::SlotEvent> submissions;
+  int unstarted = 0;     // jobs that were submitted to follow since a slot last started
+  std::string requeued;  // job that is back in the queue and has not started again
   bool cancel_requested = false;
   std::optional<slurm::SlotEvent> ended;
 };
 
 // The chains of a run, oldest first. Events before the first launch belong to a chain without limits: somebody has
 // submitted the script by hand.
+// An event of a slot belongs to the chain that the slot started in, also after a later launch.
 std::vector<SlotChain> ChainsOf(const std::vector<slurm::SlotEvent>& events);
 
 }  // namespace cubist

@@ -151,10 +151,11 @@ absl::StatusOr<std::string> SubmitScript(const std::string& folder, const std::v
 }
 
 bool JobState::is_over() const {
-  static const std::set<std::string>* const kNotOver = new std::set<std::string>{
-      "",         "PENDING",      "RUNNING",     "SUSPENDED", "CONFIGURING",  "COMPLETING", "REQUEUED",
-      "RESIZING", "REQUEUE_HOLD", "REQUEUE_FED", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT",  "STOPPED"};
-  return kNotOver->count(state) == 0;
+  // Those that are final; what a later SLURM adds is taken for a job that lives.
+  static const std::set<std::string>* const kOver =
+      new std::set<std::string>{"BOOT_FAIL", "CANCELLED",     "COMPLETED", "DEADLINE", "FAILED",
+                                "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",  "TIMEOUT"};
+  return kOver->count(state) > 0;
 }
 
 std::string JobState::EndState() const {

@@ -12,6 +12,15 @@ namespace cubist {
 
 std::string SlurmFolder::logs_path(int slot) const { return absl::StrFormat("%s/logs/slot-%04d", run_, slot); }
 
+absl::StatusOr<int64_t> NewestStep(const SlurmFolder& folder) {
+  const CheckpointStore store(SystemFileOps(), folder.checkpoints_path());
+  ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store.List());
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    if (store.Load(*step).ok()) return *step;
+  }
+  return int64_t{0};
+}
+
 absl::StatusOr<int64_t> NewestVerifiedStep(const SlurmFolder& folder, int64_t known_good) {
   const CheckpointStore store(SystemFileOps(), folder.checkpoints_path());
   ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store.List());

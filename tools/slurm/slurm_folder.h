@@ -38,6 +38,10 @@ class SlurmFolder {
   std::string run_;
 };
 
+// The step of the newest checkpoint that is whole as far as its manifest and the sizes of its files tell, which is
+// quick; 0 if there is none. StorageError if the folder cannot be listed.
+absl::StatusOr<int64_t> NewestStep(const SlurmFolder& folder);
+
 // The step of the newest checkpoint that verifies, all of which is read; 0 if there is none. `known_good` is a step
 // whose checkpoint was verified before. Checkpoints that do not verify are told on standard error. StorageError if the
 // folder cannot be listed.

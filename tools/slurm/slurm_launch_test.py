@@ -86,9 +86,9 @@ class SlurmTest(unittest.TestCase):
         return [event for event in events if kind in (None, event["event"])]
 
     def ends(self, run=None):
-        """(ending, exit code, state, step) of each slot that ended."""
-        return [(event["ending"], event.get("exit_code"), event.get("state"), event["step"])
-                for event in self.events("ENDED", run)]
+        """(ending, exit code, state, step) of each slot that ended; a later event of a slot corrects an earlier one."""
+        last = {event["slot"]: event for event in self.events("ENDED", run)}
+        return [(event["ending"], event.get("exit_code"), event.get("state"), event["step"]) for event in last.values()]
 
     def reason(self, run=None):
         """Why the chain ended, which it did once."""
@@ -122,8 +122,8 @@ class ChainTest(SlurmTest):
         self.assertEqual(self.reason(), "the run is done")
         # The next job waits before work begins, and is asked for once.
         kinds = [line.split(" --")[0] for line in self.slurm.lines("sbatch", "srun", "scontrol", "scancel")]
-        self.assertEqual(kinds, ["sbatch", "sbatch", "srun", "scontrol requeue 1", "scontrol", "srun",
-                                 "scontrol requeue 1", "scontrol", "srun", "scancel 2"])
+        self.assertEqual(kinds, ["sbatch", "sbatch", "srun", "scontrol", "scontrol requeue 1", "scontrol", "srun",
+                                 "scontrol", "scontrol requeue 1", "scontrol", "srun", "scancel 2"])
         self.assertEqual(self.slurm.lines("sbatch"), ["sbatch --parsable slot.sh",
                                                       "sbatch --parsable --dependency=afterany:1 slot.sh"])
         started = self.events("STARTED")
@@ -267,7 +267,7 @@ class KilledSlotTest(SlurmTest):
             self.slurm.forget(job)
         self.assertEqual(self.ends(), [])
 
-    def check(self, ending, state):
+    def check(self, ending, state, next_job="2"):
         """What the successor makes of it."""
         goes_on = ending in ("TIME_LIMIT", "PREEMPTION", "FAILURE")
         code = self.slurm.run("2")
@@ -277,9 +277,9 @@ class KilledSlotTest(SlurmTest):
         if goes_on:
             self.assertEqual(code, 75)
             self.assertEqual(self.events("STARTED")[1]["job"], "2")
-            # It has a successor of its own, and went back into the queue by itself.
+            # It has a successor of its own, and went back into the queue by itself if SLURM says that it may.
             self.assertEqual(self.slurm.states()["3"], "PENDING")
-            self.assertEqual(self.slurm.may_start(), ["2"])
+            self.assertEqual(self.slurm.may_start(), [next_job])
         else:
             self.assertNotIn("3", self.slurm.states())
 
@@ -338,8 +338,8 @@ class KilledSlotTest(SlurmTest):
         """The one slow test: it asks three times, with pauses."""
         self.kill("TIMEOUT")
         self.slurm.fail("^(scontrol .*show|squeue|sacct)", NO_ANSWER)
-        self.check("FAILURE", None)
-        self.assertEqual(len(self.slurm.calls("sacct")), 3)
+        self.check("FAILURE", None, next_job="3")
+        self.assertEqual(len(self.slurm.calls("sacct")), 6)
         self.assertIn("neither scontrol nor squeue nor sacct", self.job_log(2))
 
     def test_exit_codes_that_nodes_left_say_more(self):
@@ -427,6 +427,30 @@ class EndedBySlurmTest(SlurmTest):
         self.assertEqual(self.slurm.states(), {"1": "CANCELLED", "2": "CANCELLED"})
         self.assertEqual(self.ends(), [("CANCELLED", 75, "CANCELLED", 10)])
         self.assertEqual(self.reason(), "slot 1: its job was cancelled")
+
+    def scancel(self, job):
+        subprocess.run([os.path.join(self.slurm.bin, "scancel"), job], check=True, env={})
+
+    def test_scancel_while_it_waits_to_go_on(self):
+        """The job is back in the queue when the user cancels it, and tells nobody."""
+        self.launch()
+        self.play(1, exits=[75, 75], step=10)
+        self.slurm.run()
+        self.assertEqual(self.slurm.may_start(), ["1"])
+        self.scancel("1")
+        self.assertEqual(self.slurm.run("2"), 75)
+        self.assertIn("job 1 was cancelled while it waited", self.reason())
+        self.assertEqual(len(self.slurm.calls("srun")), 1)
+        self.assertNotIn("3", self.slurm.states())
+
+    def test_scancel_while_it_waits_to_go_on_and_forgotten(self):
+        self.launch()
+        self.play(1, exits=[75, 75], step=10)
+        self.slurm.run()
+        self.scancel("1")
+        self.slurm.forget("1")
+        self.assertEqual(self.slurm.run("2"), 75)
+        self.assertIn("job 1 was cancelled while it waited", self.reason())
 
     def test_scancel_by_hand_and_killed(self):
         self.launch()
@@ -664,6 +688,9 @@ class LimitsTest(SlurmTest):
         self.play(3, exits=[75, 75], step=30, damage=True)
         for _ in range(3):
             self.slurm.run()
+        # What was saved is read when the next slot begins.
+        self.assertEqual(self.slurm.run(), 75)
+        self.assertEqual(len(self.slurm.calls("srun")), 3)
         self.assertEqual([end[3] for end in self.ends()], [10, 10, 10])
         self.assertIn("the newest is of step 10", self.reason())
         self.assertIn("no progress is counted for a checkpoint that does not verify", self.job_log(1))
@@ -776,6 +803,17 @@ class CancelTest(SlurmTest):
         self.assertEqual(self.slurm.run(), 75)
         self.assertEqual(self.slurm.calls("srun"), [])
         self.assertIn("cancelled", self.reason())
+
+    def test_successor_cancelled_by_hand(self):
+        """The next slot asks for another one."""
+        self.launch()
+        self.play(1, exits=[75, 75], step=10)
+        self.play(2, exits=[75, 75], step=20)
+        self.slurm.run()
+        subprocess.run([os.path.join(self.slurm.bin, "scancel"), "2"], check=True, env={})
+        self.slurm.run("1")
+        self.assertEqual(self.slurm.states(), {"1": "PENDING", "2": "CANCELLED", "3": "PENDING"})
+        self.assertEqual(self.slurm.job("3")["dependency"], "1")
 
     def test_slurm_does_not_answer(self):
         self.launch()
@@ -938,8 +976,9 @@ class SlotTest(SlurmTest):
         self.slurm.run()
         with open(path, "r+", encoding="utf-8") as file:
             text = file.read()
-            self.assertIn('"ENDED"', text.splitlines()[-1])
-            file.truncate(len(text) - 30)
+            lines = text.splitlines(keepends=True)
+            self.assertIn('"ENDED"', lines[-2])
+            file.truncate(len(text) - len(lines[-1]) - 30)
         self.assertEqual(self.slurm.run(), 0)
         self.assertEqual([(end[0], end[3]) for end in self.ends()], [("PREEMPTION", 10), ("DONE", 20)])
         self.assertEqual(self.reason(), "the run is done")

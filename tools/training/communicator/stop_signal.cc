@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <initializer_list>
 
 namespace cubist {
@@ -14,7 +15,8 @@ namespace {
 constexpr int64_t kSameRequestNanoseconds = 1'000'000'000;
 
 std::atomic<int> first_signal{0};
-std::atomic<int64_t> first_time{0};
+std::atomic<int64_t> first_time{0};  // of a SIGINT or SIGTERM; 0: none yet
+std::atomic<bool> in_slurm_job{false};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free,
               "a signal handler must not take locks");
 
@@ -28,12 +30,15 @@ int64_t Now() {
 void Handle(int signal_number) {
   const int saved_errno = errno;
   int none = 0;
-  if (first_signal.compare_exchange_strong(none, signal_number)) {
-    first_time.store(Now());
-  } else if ((signal_number == SIGINT || signal_number == SIGTERM) && first_time.load() != 0 &&
-             Now() - first_time.load() > kSameRequestNanoseconds) {
-    signal(signal_number, SIG_DFL);
-    raise(signal_number);  // taken when this handler returns
+  first_signal.compare_exchange_strong(none, signal_number);
+  if (signal_number == SIGINT || signal_number == SIGTERM) {
+    int64_t no_time = 0;
+    const bool is_first = first_time.compare_exchange_strong(no_time, Now());
+    const bool is_slurms = signal_number == SIGTERM && in_slurm_job.load();
+    if (!is_first && !is_slurms && Now() - first_time.load() > kSameRequestNanoseconds) {
+      signal(signal_number, SIG_DFL);
+      raise(signal_number);  // taken when this handler returns
+    }
   }
   errno = saved_errno;
 }
@@ -41,6 +46,7 @@ void Handle(int signal_number) {
 }  // namespace
 
 void InstallStopSignalHandlers() {
+  in_slurm_job.store(std::getenv("SLURM_JOB_ID") != nullptr);
   struct sigaction action = {};
   action.sa_handler = Handle;
   action.sa_flags = SA_RESTART;

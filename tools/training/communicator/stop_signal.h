@@ -1,9 +1,10 @@
 // Asks a program to stop at its next safe point.
 //
 // SIGINT, SIGTERM, SIGUSR1 (SLURM's warning before a time limit) and SIGHUP (unless it is ignored, as
-// under nohup) set a flag that loops poll. A further SIGINT or SIGTERM ends the process at once, by
-// that signal. What arrives within a second of the first is the same request coming in twice, as when
-// a terminal or SLURM signals all processes and a parent passes it on.
+// under nohup) set a flag that loops poll. A SIGINT or SIGTERM after another one ends the process at once, by
+// that signal; after a warning alone it does not. What arrives within a second of the first is the same request coming
+// in twice, as when a terminal or SLURM signals all processes and a parent passes it on. SLURM sends SIGTERM several
+// times, and SIGKILL when it wants an end: in its jobs only SIGINT is a second request.
 #ifndef CUBIST_TOOLS_TRAINING_COMMUNICATOR_STOP_SIGNAL_H_
 #define CUBIST_TOOLS_TRAINING_COMMUNICATOR_STOP_SIGNAL_H_
 

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <functional>
 
 namespace cubist {
@@ -61,10 +62,26 @@ TEST(StopSignal, AFurtherOneEndsTheProcess) {
               usleep(1100000);
               raise(SIGUSR1);  // a repeated warning changes nothing
               if (StopSignal() != SIGUSR1) return 1;
+              raise(SIGTERM);  // nor does the first request of its kind
+              usleep(1100000);
               raise(SIGTERM);
               return 2;
             }),
             128 + SIGTERM);
+}
+
+TEST(StopSignal, SlurmAsksSeveralTimes) {
+  EXPECT_EQ(InChild([]() {
+              setenv("SLURM_JOB_ID", "7", 1);
+              InstallStopSignalHandlers();
+              raise(SIGTERM);
+              usleep(1100000);
+              raise(SIGTERM);
+              if (StopSignal() != SIGTERM) return 1;
+              raise(SIGINT);
+              return 2;
+            }),
+            128 + SIGINT);
 }
 
 TEST(StopSignal, ABlockedOneComesThroughWithTheHandlers) {

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <fstream>
@@ -181,8 +182,12 @@ class Supervisor {
       if (number == SIGINT) {
         std::fprintf(stderr, "\ntrain: stopping after this step and saving; Ctrl-C again ends it at once\n");
       }
-    } else if ((number == SIGINT || number == SIGTERM) && Clock::now() - first_time_ > kSameRequest &&
-               second_signal_ == 0) {
+    } else if ((number == SIGINT || number == SIGTERM) && first_signal_ != SIGINT && first_signal_ != SIGTERM) {
+      // After a warning, which the workers have got: the first request of its kind.
+      first_signal_ = number;
+      first_time_ = Clock::now();
+    } else if ((number == SIGINT || (number == SIGTERM && !in_slurm_job_)) &&
+               Clock::now() - first_time_ > kSameRequest && second_signal_ == 0) {
       second_signal_ = number;
       KillRemaining();
     }
@@ -268,6 +273,8 @@ class Supervisor {
   std::map<pid_t, int> running_;        // process -> rank
   std::map<int, off_t> output_starts_;  // rank -> size of its output file before it started
   std::vector<WorkerEnd> ends_;         // in the order in which they happened
+  // SLURM sends SIGTERM several times, and SIGKILL when it wants an end.
+  const bool in_slurm_job_ = std::getenv("SLURM_JOB_ID") != nullptr;
   int first_signal_ = 0;
   int second_signal_ = 0;
   Clock::time_point first_time_;

@@ -5,8 +5,8 @@
 //    the workers: a worker that is still loading its libraries when one comes takes it later, when
 //    InstallStopSignalHandlers() of stop_signal.h unblocks them.
 // 2. The workers are started. Each dies with this process, however that ends.
-// 3. The first stopping signal is passed on to all workers, once: they save and end with 75. A second SIGINT or
-//    SIGTERM, more than a second later, kills them.
+// 3. The first stopping signal is passed on to all workers, once: they save and end with 75. A SIGINT or SIGTERM more
+//    than a second after another one kills them; in a job of SLURM, which sends SIGTERM several times, a SIGINT alone.
 // 4. When a worker fails (neither 0 nor 75), the others, which lose their peer, have a grace period to end by
 //    themselves; then they are killed. When one ends because a peer was lost (5), and none for a reason of its own,
 //    those that remain are the ones that were waited for in vain: they get a short grace period.
