@@ -5,6 +5,7 @@
 //   kill_saved:STEP               SIGKILL once the checkpoint of STEP is committed
 //   term_micro_batch:STEP:INDEX, term_gradient:STEP, term_validation:STEP, term_saved:STEP
 //                                 SIGTERM there
+//   slow:MILLISECONDS             every micro-batch takes so much longer
 //   hang_saved:STEP               once the checkpoint of STEP is committed, for ever and deaf to all signals but
 //   SIGKILL corrupt:STEP:RANK             a bit of a parameter of this rank flips after the update of STEP
 //   nan_gradient:DRAW[:RANK]      an element of the gradient of the step that begins with draw DRAW becomes NaN;
@@ -14,10 +15,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -68,6 +71,9 @@ class FaultInjector : public RunObserver {
                      static_cast<long long>(draw.start_frame));
       }
       std::fclose(file);
+    }
+    for (const Fault& fault : faults_) {
+      if (fault.kind == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(fault.numbers[0]));
     }
     Happen("micro_batch", {step, index_});
   }

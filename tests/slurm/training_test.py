@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import unittest
 
 import cluster as slurm
@@ -118,17 +117,21 @@ class TrainingTest(unittest.TestCase):
     self.assertEqual(sorted(rows[0]), list(range(1, step + 1)))
     self.assertEqual(rows[0], rows[1])
 
-  def test_a_run_that_is_cut_by_its_time_limit_is_the_uninterrupted_one(self):
-    # As many steps as take longer than three slots, on this machine: a slot trains for 30 s at most.
-    alone = subprocess.Popen([train, tiny, *CPU.split(), "--wname", "alone", "--gpus", "2", "--max_steps", "1000000"],
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    time.sleep(100)
-    alone.send_signal(signal.SIGTERM)
-    said, _ = alone.communicate(timeout=60)
-    self.assertEqual(alone.returncode, 75, said)
-    steps = newest_step("alone")
+  def programs_with_faults(self, folder):
+    """A folder of programs whose worker does what CUBIST_TEST_FAULTS says."""
+    os.makedirs(folder)
+    os.symlink(os.path.realpath(slurm_launch), f"{folder}/slurm_launch")
+    os.symlink(os.path.realpath(faulty_worker), f"{folder}/train_worker")
+    shutil.copy(train, f"{folder}/train")  # it looks for its worker beside its real path
+    return folder
 
-    job = self.launch("cut", f"--max_steps {steps}", "--iterations", "60", minutes=1)
+  def test_a_run_that_is_cut_by_its_time_limit_is_the_uninterrupted_one(self):
+    # Slowed down to two steps a second, so that it is cut three times on any machine: the warning comes at most 40 s
+    # after a slot has begun.
+    steps = 260
+    programs = self.programs_with_faults("slowed")
+    job = self.launch("cut", f"--max_steps {steps}", "--iterations", "60", "--bundle", programs, "--environment",
+                      "CUBIST_TEST_FAULTS=slow:250", minutes=1)
     self.assertEqual(self.wait_for_chain("cut", 900), "the run is done")
     self.assertEqual(ends("cut")[-1], ("DONE", 0))
     self.assertGreaterEqual(len(ends("cut")), 4, "it should have been cut three times")
@@ -140,19 +143,17 @@ class TrainingTest(unittest.TestCase):
     self.assertEqual(kinds.count("SUBMITTED"), 2)
     self.assertEqual(self.cluster.state(job), "COMPLETED")
     self.assertEqual(self.cluster.state(events("cut")[2]["job"]), "CANCELLED")
+    subprocess.run([train, tiny, *CPU.split(), "--wname", "alone", "--gpus", "2", "--max_steps", str(steps)], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     self.assert_same_run("alone", "cut", steps)
     self.assertIn("done", self.status("cut"))
     print(f"{steps} steps in {len(ends('cut'))} slots", flush=True)
 
   def test_a_swallowed_signal(self):
     """No rank hears the warning nor SIGTERM: the job that waited for the end of this one goes on."""
-    os.makedirs("deaf")
-    for name, program in (("slurm_launch", slurm_launch), ("train", train), ("train_worker", faulty_worker)):
-      os.symlink(os.path.realpath(program), f"deaf/{name}")
-    shutil.copy(train, "deaf/train.copy")  # it looks for its worker beside its real path
-    os.replace("deaf/train.copy", "deaf/train")
     step = 3
-    job = self.launch("swallowed", f"--max_steps 10 --set checkpoints.interval_steps={step}", "--bundle", "deaf",
+    job = self.launch("swallowed", f"--max_steps 10 --set checkpoints.interval_steps={step}", "--bundle",
+                      self.programs_with_faults("deaf"),
                       "--environment", f"CUBIST_TEST_FAULTS=hang_saved:{step}", minutes=1)
     self.cluster.wait_for_state(job, "TIMEOUT", seconds=180)
     self.assertEqual(self.wait_for_chain("swallowed"), "the run is done")
@@ -272,9 +273,8 @@ class TrainingTest(unittest.TestCase):
     self.wait_for_step("bundled", 5)
     bundle = os.path.realpath("runs/bundles") + "/cubist-"
     for pid in processes_of("bundled", "train_worker"):
-      environment = read(f"/proc/{pid}/environ")
-      self.assertNotIn("RUNFILES", environment)
-      self.assertNotIn("BUILD_WORKING_DIRECTORY", environment)
+      names = {entry.partition("=")[0] for entry in read(f"/proc/{pid}/environ").split("\0")}
+      self.assertFalse(names & {"RUNFILES_DIR", "RUNFILES_MANIFEST_FILE", "TEST_SRCDIR", "BUILD_WORKING_DIRECTORY"})
       files = {line.split(maxsplit=5)[5] for line in read(f"/proc/{pid}/maps").splitlines() if "/" in line}
       libraries = {path for path in files if ".so" in path or path.endswith("train_worker")}
       self.assertGreater(len(libraries), 10)
