@@ -7,7 +7,7 @@ runfiles="${RUNFILES_DIR:-${TEST_SRCDIR:-$0.runfiles}}/cubist"
 scratch="$(mktemp --directory)"
 trap 'rm -r "${scratch}"' EXIT
 failed=0
-for program in tools/train tools/bundle tools/checkpoint tools/import_config tools/merge_ckpt tools/slurm_launch data_process/generate_metadata_csv data_process/inspect data_process/synthesize_scenes; do
+for program in tools/train tools/bundle tools/checkpoint tools/import_config tools/merge_ckpt tools/slurm_launch tools/wandb_sync data_process/generate_metadata_csv data_process/inspect data_process/synthesize_scenes; do
   name="$(basename "${program}")"
   "${runfiles}/${program}" --help >"${scratch}/${name}.help" 2>"${scratch}/${name}.errors" ||
     { echo "FAILED: ${name} --help ends with exit code $?"; failed=1; }

@@ -9,6 +9,7 @@ import re, subprocess, sys
 
 programs = {"train": "tools/train", "import_config": "tools/import_config", "checkpoint": "tools/checkpoint",
             "merge_ckpt": "tools/merge_ckpt", "bundle": "tools/bundle", "slurm_launch": "tools/slurm_launch",
+            "wandb_sync": "tools/wandb_sync",
             **{name: f"data_process/{name}" for name in ("synthesize_scenes", "inspect", "generate_metadata_csv")}}
 subcommands = {"slurm_launch": ("status", "logs", "cancel")}
 

@@ -1,0 +1,349 @@
+#include "tools/wandb/run_sender.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/count_of.h"
+#include "base/status.h"
+#include "wandb/proto/wandb_server.pb.h"
+
+namespace cubist {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLookInterval = std::chrono::seconds(3);
+constexpr milliseconds kProbeInterval = std::chrono::seconds(10);
+constexpr milliseconds kAnswerDeadline = std::chrono::seconds(30);
+constexpr size_t kToldAtMost = 30;
+
+milliseconds Until(Clock::time_point time) {
+  return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(time - Clock::now()));
+}
+
+std::string SyncAdvice(const std::string& folder) {
+  return absl::StrCat("it is in ", folder, ", and wandb_sync with this folder uploads it");
+}
+
+}  // namespace
+
+RunSender::RunSender(FileOps& ops, RunSenderOptions options)
+    : ops_(ops), options_(std::move(options)), last_look_(Clock::now()), last_probe_(last_look_), thread_([this] {
+        Work();
+      }) {}
+
+RunSender::~RunSender() { Finish(1, milliseconds(0)); }
+
+void RunSender::LogRow(int64_t step, std::vector<std::pair<std::string, double>> metrics) {
+  Put({Kind::kRow, [step, metrics = std::move(metrics)](WandbRun& run) { return run.LogRow(step, metrics); }, nullptr});
+}
+
+void RunSender::LogImage(std::string key, int64_t step, std::string png_path, std::string caption) {
+  Put({Kind::kPicture,
+       [key = std::move(key), step, path = std::move(png_path), caption = std::move(caption)](WandbRun& run) {
+         return run.LogImage(key, step, path, caption);
+       },
+       nullptr});
+}
+
+void RunSender::LogConsole(std::string line) {
+  Put({Kind::kRow, [line = std::move(line)](WandbRun& run) { return run.LogConsole(line); }, nullptr});
+}
+
+void RunSender::SetSummary(std::string key, std::string json) {
+  Put({Kind::kRow, [key = std::move(key), json = std::move(json)](WandbRun& run) { return run.SetSummary(key, json); },
+       nullptr});
+}
+
+void RunSender::LogArtifact(WandbArtifact artifact, std::function<void()> staged) {
+  Put({Kind::kArtifact,
+       [this, artifact = std::move(artifact)](WandbRun& run) {
+         return run.LogArtifact(artifact, &abandoned_, [this](const absl::Status& status) {
+           if (status.ok()) return;
+           const std::lock_guard<std::mutex> lock(mutex_);
+           CountLost(Kind::kArtifact);
+           artifact_errors_.emplace_back(status.message());
+         });
+       },
+       std::move(staged)});
+}
+
+size_t RunSender::CapacityFor(Kind kind) const {
+  switch (kind) {
+    case Kind::kRow:
+      return options_.row_capacity;
+    case Kind::kPicture:
+      return options_.picture_capacity;
+    case Kind::kArtifact:
+      return options_.artifact_capacity;
+  }
+  return 0;
+}
+
+void RunSender::CountLost(Kind kind) {
+  report_.complete = false;
+  ++(kind == Kind::kRow ? report_.lost_rows : kind == Kind::kPicture ? report_.lost_pictures : report_.lost_artifacts);
+}
+
+void RunSender::Put(Item item) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    size_t& count = counts_[static_cast<int>(item.kind)];
+    const bool full = count >= CapacityFor(item.kind);
+    if (!finishing_ && !ended_ && (!full || item.kind == Kind::kRow)) {
+      if (full) {
+        queue_.erase(
+            std::find_if(queue_.begin(), queue_.end(), [](const Item& old) { return old.kind == Kind::kRow; }));
+        CountLost(Kind::kRow);
+      } else {
+        ++count;
+      }
+      queue_.push_back(std::move(item));
+      changed_.notify_all();
+      return;
+    }
+    CountLost(item.kind);
+  }
+  if (item.gone) item.gone();
+}
+
+std::optional<RunSender::Item> RunSender::Take(milliseconds time) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait_for(lock, time, [this] { return !queue_.empty() || finishing_; });
+  // A part of the grace is for what wandb-core itself still holds.
+  if (queue_.empty() || (finishing_ && Clock::now() > finish_by_ - grace_ / 4)) return std::nullopt;
+  Item item = std::move(queue_.front());
+  queue_.pop_front();
+  --counts_[static_cast<int>(item.kind)];
+  return item;
+}
+
+void RunSender::PutBack(Item item) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++counts_[static_cast<int>(item.kind)];
+  queue_.push_front(std::move(item));
+}
+
+void RunSender::LoseQueue() {
+  std::deque<Item> lost;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    lost.swap(queue_);
+    for (const Item& item : lost) CountLost(item.kind);
+    ended_ = true;
+    changed_.notify_all();
+  }
+  for (const Item& item : lost) {
+    if (item.gone) item.gone();
+  }
+}
+
+bool RunSender::IsFinishing() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return finishing_;
+}
+
+milliseconds RunSender::GraceLeft() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return Until(finish_by_);
+}
+
+void RunSender::Warn(const std::string& kind, const std::string& line) {
+  if (told_.size() >= kToldAtMost || !told_.insert(kind).second) return;
+  if (options_.warn) options_.warn("Weights & Biases: " + line);
+}
+
+void RunSender::SetClient(std::shared_ptr<CoreClient> client, bool opening) {
+  // The old one ends after the lock: its last answers may need that.
+  const std::lock_guard<std::mutex> lock(mutex_);
+  client_.swap(client);
+  opening_ = opening;
+  if (abandoned_ && client_ != nullptr) client_->Close();
+  changed_.notify_all();
+}
+
+void RunSender::Work() {
+  for (int left = options_.core_starts; left > 0 && !abandoned_;) {
+    const absl::Status status = RunSession();
+    SetClient(nullptr, false);
+    if (status.ok()) break;
+    std::unique_lock<std::mutex> lock(mutex_);
+    report_.complete = false;
+    if (ExitCodeOf(status) == ExitCode::kPreempted) continue;
+    lock.unlock();
+    --left;
+    Warn("session", absl::StrCat(status.message(), left > 0 ? "; starting it again" : ""));
+    if (left == 0) Warn("given up", "this run is logged there no more");
+    lock.lock();
+    if (left > 0) changed_.wait_for(lock, std::chrono::seconds(1), [this] { return finishing_; });
+  }
+  LoseQueue();
+}
+
+absl::Status RunSender::RunSession() {
+  Session session;
+  CoreProcessOptions process;
+  process.program = options_.program;
+  process.folder = options_.run.folder + "/wandb/core";
+  process.environment = options_.environment;
+  process.stop = &abandoned_;
+  ASSIGN_OR_RETURN(session.process, CoreProcess::Start(ops_, process));
+  ASSIGN_OR_RETURN(session.client, CoreClient::Connect(session.process->socket_path()));
+  absl::Status status = OpenRun(session);
+  if (status.ok()) status = SendUntilFinish(session);
+  if (status.ok()) return End(session);
+  // What it can still do with what it holds.
+  const std::string end = session.process->End().value_or("");
+  return Annotate(
+      status, absl::StrCat(end.empty() ? "" : absl::StrCat("wandb-core ", end, "; "),
+                           session.run == nullptr ? "no run was opened"
+                                                  : "of what was sent so far, " + SyncAdvice(session.run->folder())));
+}
+
+absl::Status RunSender::OpenRun(Session& session) {
+  WandbRunOptions options = options_.run;
+  // The server has it from this process: it is gone on with.
+  if (was_open_ && options.resume.empty()) options.resume = "allow";
+  const bool online = options.credentials.mode == WandbMode::kOnline;
+  SetClient(session.client, /*opening=*/online);
+  absl::StatusOr<std::unique_ptr<WandbRun>> run = WandbRun::Open(ops_, *session.client, options);
+  SetClient(session.client, /*opening=*/false);
+  if (run.ok()) {
+    session.run = *std::move(run);
+    was_open_ = true;
+    if (options_.say) {
+      options_.say(online ? "Weights & Biases: " + session.run->Url()
+                          : absl::StrCat("Weights & Biases, offline: ", session.run->folder()));
+    }
+    return absl::OkStatus();
+  }
+  // Finish() closes the connection; if nobody did, the server refused. Else wandb-core died, which another one may not.
+  const bool gave_up = session.client->closed();
+  if (!online || (gave_up && !IsFinishing()) || ExitCodeOf(run.status()) == ExitCode::kStorage) return run.status();
+  Warn("server", absl::StrCat(gave_up ? "the server did not answer in time" : std::string(run.status().message()),
+                              "; the run goes on offline, and wandb_sync uploads it"));
+  options_.run.credentials.mode = WandbMode::kOffline;
+  return PreemptedError("to be opened offline");
+}
+
+absl::Status RunSender::SendUntilFinish(Session& session) {
+  while (!abandoned_) {
+    std::optional<Item> item = Take(kLookInterval);
+    if (item.has_value()) {
+      absl::Status ended;
+      SendItem(*std::move(item), *session.run, &ended);
+      RETURN_IF_ERROR(ended);
+    } else if (IsFinishing()) {
+      return absl::OkStatus();
+    }
+    if (session.client->closed()) return PeerLostError("the connection ended");
+    if (Clock::now() - last_look_ >= kLookInterval) LookAround(*session.run);
+  }
+  return PreemptedError("there was no time left");
+}
+
+void RunSender::SendItem(Item item, WandbRun& run, absl::Status* ended) {
+  const absl::Status status = item.send(run);
+  if (ExitCodeOf(status) == ExitCode::kPeerLost) {
+    *ended = status;
+    return PutBack(std::move(item));
+  }
+  if (!status.ok()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    CountLost(item.kind);
+  }
+  if (!status.ok()) Warn("item", absl::StrCat("left out: ", status.message()));
+  if (item.gone) item.gone();
+}
+
+void RunSender::LookAround(WandbRun& run) {
+  last_look_ = Clock::now();
+  // When there is no time it is told with the end.
+  const auto warnings = run.Warnings(IsFinishing() ? std::min(kAnswerDeadline, GraceLeft() / 8) : kAnswerDeadline);
+  if (warnings.ok()) TellWarnings(*warnings);
+  TellLosses();
+  if (last_look_ - last_probe_ < kProbeInterval && !IsFinishing()) return;
+  last_probe_ = last_look_;
+  TellStorage(run.ProbeFolder());
+}
+
+void RunSender::TellStorage(const absl::Status& status) {
+  if (status.ok()) return;
+  Warn("storage", absl::StrCat("what is logged may be lost: ", status.message()));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  report_.complete = false;
+}
+
+void RunSender::TellWarnings(const std::vector<std::string>& warnings) {
+  for (const std::string& text : warnings) Warn("said: " + text, text);
+}
+
+void RunSender::TellLosses() {
+  RunSenderReport report;
+  std::vector<std::string> artifact_errors;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    report = report_;
+    artifact_errors.swap(artifact_errors_);
+  }
+  for (const std::string& error : artifact_errors) Warn("artifact", error);
+  if (report.lost_rows > 0) {
+    Warn("rows", absl::StrCat("it takes rows more slowly than they come; the oldest are left out there (",
+                              CountOf(static_cast<uint64_t>(report.lost_rows), "row"), " so far)"));
+  }
+  if (report.lost_pictures > 0) Warn("pictures", "it takes pictures more slowly than they come; some are left out");
+}
+
+absl::Status RunSender::End(Session& session) {
+  int exit_code = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    exit_code = exit_code_;
+  }
+  TellStorage(session.run->ProbeFolder());
+  std::vector<std::string> warnings;
+  const absl::Status finished = session.run->Finish(exit_code, GraceLeft() * 7 / 8, &warnings);
+  if (finished.ok()) TellWarnings(warnings);  // else they say the same
+  TellLosses();
+  if (!finished.ok()) {
+    Warn("end", absl::StrCat("not all of the run is on the server (", finished.message(),
+                             "): ", SyncAdvice(session.run->folder())));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    report_.complete = false;
+  }
+  wandb_internal::ServerRequest teardown;
+  teardown.mutable_inform_teardown()->set_exit_code(exit_code);
+  (void)session.client->Send(teardown, GraceLeft());
+  // What is on the server need not be here as well.
+  if (session.process->Wait(GraceLeft()).ok() && (!finished.ok() || !session.run->online())) {
+    TellStorage(session.run->CheckStored());
+  }
+  return absl::OkStatus();
+}
+
+RunSenderReport RunSender::Finish(int exit_code, milliseconds grace) {
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (!finishing_) {
+      finishing_ = true;
+      exit_code_ = exit_code;
+      grace_ = grace;
+      finish_by_ = Clock::now() + grace;
+      changed_.notify_all();
+    }
+    // A server that does not answer may take half of the time; then what there is goes into the folder.
+    changed_.wait_until(lock, finish_by_ - grace_ / 2, [this] { return ended_; });
+    if (!ended_ && opening_ && client_ != nullptr) client_->Close();
+    if (!changed_.wait_until(lock, finish_by_, [this] { return ended_; })) {
+      abandoned_ = true;
+      report_.complete = false;
+      if (client_ != nullptr) client_->Close();
+    }
+  }
+  if (thread_.joinable()) thread_.join();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return report_;
+}
+
+}  // namespace cubist

@@ -1,0 +1,29 @@
+// A wandb-core of a test, with somebody who talks to it.
+#ifndef CUBIST_TOOLS_WANDB_TESTING_CORE_H_
+#define CUBIST_TOOLS_WANDB_TESTING_CORE_H_
+
+#include <memory>
+#include <string>
+
+#include "tools/wandb/core_client.h"
+#include "tools/wandb/core_process.h"
+
+namespace cubist {
+
+struct TestCore {
+  std::unique_ptr<CoreProcess> process;
+  std::unique_ptr<CoreClient> client;
+
+  // Ends it in peace; OK if it exits with 0.
+  absl::Status End();
+};
+
+// `folder` is for its files. Aborts the test where it does not start.
+TestCore StartTestCore(const std::string& folder);
+
+// Two pixels, 2 wide and 1 high.
+std::string TestPng();
+
+}  // namespace cubist
+
+#endif  // CUBIST_TOOLS_WANDB_TESTING_CORE_H_
