@@ -170,8 +170,8 @@ class SlotRunner {
     return ReadLedger();
   }
 
-  // What SLURM knows of a job; no state where it does not answer for a while.
-  JobState Ask(const std::string& job) {
+  // What SLURM knows of a job; nothing where it does not answer for a while.
+  std::optional<JobState> Ask(const std::string& job) {
     for (int i = 0; i < kQuestions; ++i) {
       if (i > 0) std::this_thread::sleep_for(options_.query_pause);
       const absl::StatusOr<JobState> state = QueryJob(job);
@@ -196,7 +196,7 @@ class SlotRunner {
     // A job that SLURM has started again itself is this one, and no longer says how it ended before.
     if (last.started.job() != job_) {
       asked_ = last.started.job();
-      const JobState state = Ask(asked_);
+      const JobState state = Ask(asked_).value_or(JobState());
       evidence.state = state.EndState();
       if (!evidence.exit_code.has_value() && (state.state == "COMPLETED" || state.state == "FAILED")) {
         evidence.exit_code = state.exit_code;
@@ -213,9 +213,10 @@ class SlotRunner {
     for (const SlotEvent& submission : chain_.submissions) {
       const std::string& before = submission.after();
       if (submission.job() != job_ || before.empty() || before == job_ || before == asked_) continue;
-      const JobState state = Ask(before);
+      const std::optional<JobState> state = Ask(before);
+      if (!state.has_value()) continue;  // that nobody answers says nothing of it
       const bool was_waiting = chain_.requeued == before;
-      if (state.EndState() == "CANCELLED" || (was_waiting && !state.is_known())) {
+      if (state->EndState() == "CANCELLED" || (was_waiting && !state->is_known())) {
         return {Verdict::STOP, absl::StrCat("job ", before, " was cancelled while it waited to go on")};
       }
     }
@@ -277,7 +278,7 @@ class SlotRunner {
     if (!may_follow_) return absl::OkStatus();
     for (const SlotEvent& submission : chain_.submissions) {
       if (submission.after() != job_) continue;
-      if (Ask(submission.job()).is_waiting()) {
+      if (Ask(submission.job()).value_or(JobState()).is_waiting()) {
         successor_ = submission.job();
         return absl::OkStatus();
       }
@@ -364,7 +365,7 @@ class SlotRunner {
     evidence_.state = EndStateInLog(chain_.slots.back());
     job_goes_on_ = false;
     if (!evidence_.state.empty()) return;
-    const JobState state = Ask(job_);
+    const JobState state = Ask(job_).value_or(JobState());
     job_goes_on_ = state.state == "RUNNING";
     if (!job_goes_on_) evidence_.state = state.EndState();
   }

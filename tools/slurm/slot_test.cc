@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
 
 #include "base/file_ops.h"
 #include "base/status.h"
@@ -23,6 +24,8 @@ class SlotTest : public testing::Test {
     EXPECT_TRUE(MakeDirectories(SystemFileOps(), folder_.path()).ok());
     options_.checkpoint_wait = std::chrono::milliseconds(0);
     options_.lock_wait = std::chrono::milliseconds(0);
+    options_.query_pause = std::chrono::milliseconds(0);
+    setenv("PATH", "/no_programs", 1);  // SLURM answers nothing
     Append(SlotEvent::LAUNCHED);
   }
 
@@ -39,7 +42,7 @@ class SlotTest : public testing::Test {
 
   // The chain's end after a slot in this job; empty if it has none.
   std::string ReasonAfterSlot() {
-    code_ = RunSlot(folder_.run(), {"false"}, {{"SLURM_JOB_ID", "9"}}, options_);
+    code_ = RunSlot(folder_.run(), {"/bin/false"}, {{"SLURM_JOB_ID", "9"}}, options_);
     const auto events = ReadSlotEvents(folder_.ledger_path());
     EXPECT_TRUE(events.ok());
     const std::vector<SlotChain> chains = ChainsOf(*events);
@@ -69,6 +72,15 @@ TEST_F(SlotTest, NorDoesItAfterANewLaunch) {
 TEST_F(SlotTest, JobsThatNeverComeToWorkEndTheChain) {
   for (const char* job : {"2", "3", "4"}) Append(SlotEvent::SUBMITTED, -1, job, std::to_string(std::stoi(job) - 1));
   EXPECT_THAT(ReasonAfterSlot(), HasSubstr("3 jobs in a row ended before they came to work"));
+}
+
+TEST_F(SlotTest, ASlurmThatDoesNotAnswerCancelsNothing) {
+  Append(SlotEvent::STARTED, 0, "8");
+  Append(SlotEvent::ENDED, 0, "8");
+  Append(SlotEvent::REQUEUED, -1, "8");
+  Append(SlotEvent::SUBMITTED, -1, "9", "8");
+  // It comes to work, which fails for a reason of its own.
+  EXPECT_THAT(ReasonAfterSlot(), HasSubstr("srun ended with exit code 1"));
 }
 
 TEST_F(SlotTest, OutsideOfAJob) {
