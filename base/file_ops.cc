@@ -7,15 +7,19 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/status.h"
 
 namespace cubist {
 namespace {
+
+constexpr char kTemporaryMark[] = ".tmp-";
 
 absl::Status SystemError(const std::string& operation, const std::string& path) {
   const int error_number = errno;
@@ -155,7 +159,7 @@ absl::Status MakeDirectories(FileOps& ops, const std::string& path) {
 absl::Status ReplaceFileAtomically(FileOps& ops, const std::string& wanted,
                                    const std::function<absl::Status(const std::string& temporary)>& write) {
   ASSIGN_OR_RETURN(const std::string path, ReplaceablePath(wanted));
-  const std::string temporary = absl::StrCat(path, ".tmp-", ::getpid());
+  const std::string temporary = absl::StrCat(path, kTemporaryMark, ::getpid());
   absl::Status status = write(temporary);
   if (status.ok()) status = ops.Rename(temporary, path);
   if (status.ok()) return ops.SyncDirectory(ParentOf(path));
@@ -169,7 +173,10 @@ absl::Status MakeFolderAtomically(FileOps& ops, const std::string& path,
   struct stat info;
   if (::lstat(path.c_str(), &info) == 0)
     return ConfigError(absl::StrCat(path, ": exists already; name another folder"));
-  const std::string parent = ParentOf(path), temporary = absl::StrCat(path, ".tmp-", ::getpid());
+  // A process on another host may have our number.
+  char host[256] = {};
+  if (::gethostname(host, sizeof(host) - 1) != 0) host[0] = '\0';
+  const std::string parent = ParentOf(path), temporary = absl::StrCat(path, kTemporaryMark, host, "-", ::getpid());
   RETURN_IF_ERROR(MakeDirectories(ops, parent));
   RETURN_IF_ERROR(NamingFinalPath(ops.MakeDirectory(temporary), temporary, path));
   absl::Status status = fill(temporary);
@@ -178,6 +185,27 @@ absl::Status MakeFolderAtomically(FileOps& ops, const std::string& path,
   if (status.ok()) return ops.SyncDirectory(parent);
   RemoveTree(ops, temporary).IgnoreError();
   return NamingFinalPath(status, temporary, path);
+}
+
+absl::Status RemoveLeftovers(FileOps& ops, const std::string& path) {
+  const std::string parent = ParentOf(path);
+  const std::string start = absl::StrCat(std::filesystem::path(path).filename().string(), kTemporaryMark);
+  std::error_code error;
+  for (const std::filesystem::directory_entry& entry : std::filesystem::directory_iterator(parent, error)) {
+    if (!absl::StartsWith(entry.path().filename().string(), start)) continue;
+    RETURN_IF_ERROR(RemoveTree(ops, entry.path().string()));
+  }
+  return error ? StorageError(absl::StrCat(parent, ": cannot list: ", error.message())) : absl::OkStatus();
+}
+
+absl::StatusOr<std::string> MakeTemporaryFolder(const std::string& prefix) {
+  const char* given = std::getenv("TMPDIR");
+  std::string path = absl::StrCat(given != nullptr && *given != '\0' ? given : "/tmp", "/", prefix, "-XXXXXX");
+  if (::mkdtemp(path.data()) == nullptr) {
+    return StorageError(absl::StrCat(path, ": cannot make a temporary folder: ", ErrnoText(errno),
+                                     "; name a place for it in the environment variable TMPDIR"));
+  }
+  return std::filesystem::absolute(path).lexically_normal().string();
 }
 
 absl::Status WriteFileAtomically(FileOps& ops, const std::string& path, std::string_view contents) {

@@ -69,8 +69,16 @@ absl::Status ReplaceFileAtomically(FileOps& ops, const std::string& path,
 
 // The same for a folder that `fill` fills; its missing parents are made and stay. ConfigError if `path` exists. What is
 // in the folder must be synced by `fill`.
+// Processes on several hosts may do so at once: one of them gets it in place, the others an error.
 absl::Status MakeFolderAtomically(FileOps& ops, const std::string& path,
                                   const std::function<absl::Status(const std::string& temporary)>& fill);
+
+// Removes what processes that were killed in MakeFolderAtomically left of `path`; nobody may be in there now.
+absl::Status RemoveLeftovers(FileOps& ops, const std::string& path);
+
+// A new folder "<prefix>-XXXXXX" in $TMPDIR, or /tmp, that nobody else can look into; absolute. Not through FileOps:
+// this alone finds a name that nobody has, and no crash is to be survived there.
+absl::StatusOr<std::string> MakeTemporaryFolder(const std::string& prefix);
 
 // What is wrong with something that has a temporary name, told of the name that a user knows: `path` wherever the
 // message says `temporary`.

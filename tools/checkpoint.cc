@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "tools/interchange/any_checkpoint.h"
 #include "tools/interchange/checkpoint_difference.h"
+#include "tools/interchange/checkpoint_download.h"
 #include "tools/interchange/checkpoint_flags.h"
 #include "tools/interchange/checkpoint_log.h"
 #include "tools/interchange/checkpoint_overview.h"
@@ -17,6 +18,8 @@
 #include "tools/interchange/checkpoint_verification.h"
 #include "tools/interchange/conversion.h"
 #include "tools/interchange/terminal_progress.h"
+#include "tools/training/launch/rendezvous_environment.h"
+#include "tools/wandb/core_process.h"
 
 namespace cubist {
 namespace {
@@ -28,26 +31,26 @@ absl::Status Report(const CheckpointFlags& flags, const std::vector<std::string>
   return flags.json.empty() ? absl::OkStatus() : WriteFileAtomically(SystemFileOps(), flags.json, json);
 }
 
-absl::StatusOr<std::unique_ptr<AnyCheckpoint>> Open(const std::string& reference) {
-  ASSIGN_OR_RETURN(const std::string path, ResolveCheckpoint(reference));
-  return AnyCheckpoint::Open(path);
-}
-
-absl::Status Run(const CheckpointFlags& flags, bool* differs) {
+absl::Status Run(const CheckpointFlags& flags, const CheckpointResolver& resolve, bool* differs) {
+  const auto open = [&resolve](const std::string& reference) -> absl::StatusOr<std::unique_ptr<AnyCheckpoint>> {
+    ASSIGN_OR_RETURN(const std::string path, resolve(reference));
+    return AnyCheckpoint::Open(path);
+  };
   TerminalProgress progress;
   if (flags.command == "verify") {
-    return VerifyCheckpoints(flags.references, progress.Callback(), [&progress](const std::string& line) {
+    const auto say = [&progress](const std::string& line) {
       progress.Clear();
       std::puts(line.c_str());
       std::fflush(stdout);
-    });
+    };
+    return VerifyCheckpoints(flags.references, progress.Callback(), say, resolve);
   }
   if (flags.command == "log") {
-    ASSIGN_OR_RETURN(const std::string path, ResolveCheckpoint(flags.references[0]));
+    ASSIGN_OR_RETURN(const std::string path, resolve(flags.references[0]));
     ASSIGN_OR_RETURN(const std::vector<LogEntry> log, ReadLog(path));
     return Report(flags, {path}, LogText(log), LogJson(log));
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> first, Open(flags.references[0]));
+  ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> first, open(flags.references[0]));
   if (flags.command == "show") {
     ASSIGN_OR_RETURN(const CheckpointOverview overview, LookAt(*first, flags.overview, progress.Callback()));
     progress.Clear();
@@ -55,7 +58,7 @@ absl::Status Run(const CheckpointFlags& flags, bool* differs) {
                   OverviewJson(overview, flags.overview));
   }
   if (flags.command == "diff") {
-    ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> second, Open(flags.references[1]));
+    ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> second, open(flags.references[1]));
     ASSIGN_OR_RETURN(const auto difference, CompareCheckpoints(*first, *second, flags.tolerance, progress.Callback()));
     progress.Clear();
     *differs = !difference.same();
@@ -78,8 +81,11 @@ int Main(int argc, char** argv) {
     std::fputs(flags->help.c_str(), stdout);
     return 0;
   }
+  const Environment environment = CurrentEnvironment();
+  const CheckpointServer server = {FindWandbCore(argv[0], environment), environment, {}};
+  const auto resolve = [&server](std::string_view reference) { return FindCheckpoint(reference, server); };
   bool differs = false;
-  const int code = FinishProgram("checkpoint", Run(*flags, &differs));
+  const int code = FinishProgram("checkpoint", Run(*flags, resolve, &differs));
   return code == 0 && differs ? 1 : code;
 }
 

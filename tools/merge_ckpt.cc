@@ -12,7 +12,10 @@
 #include "configs/message_flags.h"
 #include "configs/proto/merge.pb.h"
 #include "tools/interchange/branch_merge.h"
+#include "tools/interchange/checkpoint_download.h"
 #include "tools/interchange/terminal_progress.h"
+#include "tools/training/launch/rendezvous_environment.h"
+#include "tools/wandb/core_process.h"
 
 namespace cubist {
 namespace {
@@ -28,12 +31,16 @@ constexpr char kFooter[] = R"(Examples:
 
 A run is its newest checkpoint; RUN:STEP and RUN:best name others.
 Exit codes: 0 done; 2 bad flag, config or reference, or an output that exists; 3 a file is damaged, is not the branch that it
-is given as, or tensors are in conflict; 6 a checkpoint of ours is damaged, or the output cannot be written; 70 a bug in
-Cubist; 75 stopped by a signal. Unless it is 0, nothing was written.)";
+is given as, or tensors are in conflict; 5 the server of a wdb: name did not tell, or a download was cut; 6 a checkpoint of
+ours is damaged, or the output cannot be written; 70 a bug in Cubist; 75 stopped by a signal. Unless it is 0, nothing was
+written.)";
 
-absl::Status Run(const Merge& options) {
+absl::Status Run(const char* argv0, const Merge& options) {
+  const Environment environment = CurrentEnvironment();
+  const CheckpointServer server = {FindWandbCore(argv0, environment), environment, {}};
+  const auto resolve = [&server](std::string_view reference) { return FindCheckpoint(reference, server); };
   TerminalProgress progress;
-  const absl::StatusOr<MergeReport> report = RunMerge(SystemFileOps(), options, progress.Callback());
+  const absl::StatusOr<MergeReport> report = RunMerge(SystemFileOps(), options, progress.Callback(), resolve);
   progress.Clear();
   RETURN_IF_ERROR(report.status());
   std::fputs(MergeReportText(*report).c_str(), stdout);
@@ -65,7 +72,7 @@ int Main(int argc, char** argv) {
     std::fputs(help->c_str(), stdout);
     return 0;
   }
-  return FinishProgram(kName, Run(options));
+  return FinishProgram(kName, Run(argv[0], options));
 }
 
 }  // namespace

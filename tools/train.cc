@@ -13,12 +13,18 @@
 #include "tools/tasks/built_models.h"
 #include "tools/training/launch/run_choices.h"
 #include "tools/training/launch/run_preparation.h"
+#include "tools/training/launch/start_reference.h"
 #include "tools/training/launch/train_flags.h"
 #include "tools/training/launch/worker_location.h"
 #include "tools/training/rehearsal/rehearsal_launch.h"
+#include "tools/wandb/core_process.h"
 
 namespace cubist {
 namespace {
+
+struct FoundPrograms {
+  absl::StatusOr<std::string> worker, wandb_core;
+};
 
 // Prints what --print_config or --explain asks for.
 absl::StatusOr<int> Inform(const TrainFlags& flags, const ValidatedExperiment* experiment) {
@@ -33,28 +39,30 @@ absl::StatusOr<int> Inform(const TrainFlags& flags, const ValidatedExperiment* e
 }
 
 // Runs the workers and returns the exit code.
-absl::StatusOr<int> Train(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                          const absl::StatusOr<std::string>& worker) {
+absl::StatusOr<int> Train(TrainFlags flags, const ValidatedExperiment& experiment, const FoundPrograms& programs) {
   if (const absl::Status built = CheckModelIsBuilt(experiment.proto()); !built.ok() && !flags.dry_run) {
     return ConfigError(std::string(built.message()) +
                        "; the config has no mistake, and --dry_run tries it on the data");
   }
   ASSIGN_OR_RETURN(const std::string device, ChooseDevice(flags, experiment));
   ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
+  RunPrograms paths;
+  ASSIGN_OR_RETURN(paths.wandb_core, WandbCoreOf(flags, experiment, plan, programs.wandb_core));
   if (!flags.log_dir.empty()) RETURN_IF_ERROR(MakeDirectories(SystemFileOps(), flags.log_dir));
-  RETURN_IF_ERROR(worker.status());
+  ASSIGN_OR_RETURN(paths.worker, programs.worker);
   ASSIGN_OR_RETURN(const std::string path, RunFolderOf(flags, experiment, plan));
   const std::atomic<bool>* stop = StopOnSignals();
   // A reader of our output that leaves (head, a tee that died) is no reason to lose a run.
   std::signal(SIGPIPE, SIG_IGN);
+  RETURN_IF_ERROR(FetchStartReferences(path, programs.wandb_core, &flags));
   if (flags.dry_run || flags.preflight) {
-    return LaunchRehearsal(flags, experiment, plan, *worker, device, path, stop);
+    return LaunchRehearsal(flags, experiment, plan, paths.worker, device, path, stop);
   }
   // The data first: where it cannot be made, no run folder is.
   RETURN_IF_ERROR(PrepareData(SystemFileOps(), experiment, stop));
   ASSIGN_OR_RETURN(const PreparedRun run, PrepareRunFolder(SystemFileOps(), path, plan));
   ASSIGN_OR_RETURN(const std::vector<WorkerCommand> workers,
-                   WorkerCommands(flags, experiment, plan, run.folder, *worker, device));
+                   WorkerCommands(flags, experiment, plan, run.folder, paths, device));
   if (stop->load()) return PreemptedError("stopped before the first step; start it again to go on");
   const absl::StatusOr<int> code = RunWorkers(workers);
   RemoveIfUnused(SystemFileOps(), run, code.ok() ? *code : static_cast<int>(ExitCodeOf(code.status())));
@@ -73,10 +81,10 @@ void LeaveExitCode(const TrainFlags& flags, const absl::StatusOr<int>& code) {
 }
 
 // Loads the config and does what the flags say with it.
-absl::StatusOr<int> Work(const TrainFlags& flags, const absl::StatusOr<std::string>& worker) {
+absl::StatusOr<int> Work(const TrainFlags& flags, const FoundPrograms& programs) {
   ASSIGN_OR_RETURN(const ValidatedExperiment experiment, LoadExperimentOf(flags));
   if (flags.explain.has_value() || flags.print_config) return Inform(flags, &experiment);
-  return Train(flags, experiment, worker);
+  return Train(flags, experiment, programs);
 }
 
 absl::StatusOr<int> Run(int argc, char** argv) {
@@ -87,13 +95,14 @@ absl::StatusOr<int> Run(int argc, char** argv) {
   }
   // Before the folder changes: argv[0] and RUNFILES_DIR may be relative.
   const auto program = ProgramPath();
-  const auto worker = program.ok() ? FindWorker(*program, argv[0], CurrentEnvironment()) : program;
+  const FoundPrograms programs = {program.ok() ? FindWorker(*program, argv[0], CurrentEnvironment()) : program,
+                                  FindWandbCore(argv[0], CurrentEnvironment())};
   // `bazel run` starts us elsewhere; paths, those in configs included, mean the folder the user stands in.
   if (const std::string folder = ResolvePath("."); chdir(folder.c_str()) != 0) {
     return ConfigError("cannot enter the folder " + folder + " that BUILD_WORKING_DIRECTORY names");
   }
   if (flags.config.empty()) return Inform(flags, nullptr);
-  const absl::StatusOr<int> code = Work(flags, worker);
+  const absl::StatusOr<int> code = Work(flags, programs);
   if (!flags.log_dir.empty()) LeaveExitCode(flags, code);
   return code;
 }

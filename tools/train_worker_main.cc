@@ -89,6 +89,7 @@ int TrainWorkerMain(int argc, char** argv, RunObserver* observer) {
   app.add_option("--replay_step", options.replay_step, "Take this step of the run's ledger again instead");
   std::string profile_steps;
   app.add_option("--profile_steps", profile_steps, "Steps to write a Chrome trace of, as 10:15");
+  app.add_option("--wandb_core", options.wandb_core, "Path of that program, for logging.logger_type: WANDB");
   app.add_option("--rehearse", task.rehearse, "Try the run out instead")
       ->check(CLI::IsMember({"dry_run", "preflight"}));
   app.add_option("--trial_folder", task.rehearsal.trial_folder, "Where a preflight's checkpoint goes");

@@ -4,10 +4,11 @@ Blocks ```sh hold our commands, one a line; every line is one of these:
 `./bazelw run //x:y -- ARGUMENTS` runs that program with those arguments, and `out/bundle/y ARGUMENTS` one of the bundle that a
 line above it has made. So that it takes minutes and no cluster, training stops after a few steps, slurm_launch only says what it
 would submit, and a bundle is made without LibTorch.
+`NAME=VALUE` may stand before it. `export WANDB_API_KEY=KEY` is not done: the test has none.
 `./bazelw test ...` is left to .ci/run, which compares it with its own command.
 A comment at a line's end says what it needs and a test has not:
   # needs a GPU                the program only checks flags and config, and prints the config
-  # needs data, # needs a submitted run, # needs trained branches
+  # needs data, # needs a submitted run, # needs trained branches, # needs a key
                                the program finds no fault with the flags, and ends because it misses that
   # needs clang, # needs the reference
                                it is not run
@@ -26,6 +27,7 @@ NOT_RUN = ("clang", "the reference")
 # Exit code, and what is said.
 MISSES = {
     "a submitted run": (2, "there is no run that slurm_launch submitted in "),
+    "a key": (2, "there is no key for Weights & Biases"),
     "data": (3, "cannot list the folder of the videos"),
     "trained branches": (2, ": there is no such run, checkpoint or file"),
 }
@@ -90,9 +92,10 @@ class Document:
             file.write("\n".join(lines) + "\n")
 
     def _check_line(self, line):
-        if line.startswith("./bazelw test "):
+        if line.startswith("./bazelw test ") or line == "export WANDB_API_KEY=KEY":
             return
         command, _, need = line.partition("  # needs ")
+        settings, command = re.fullmatch(r"((?:\w+=\w+ )*)(.*)", command).groups()
         if need in NOT_RUN:
             return
         match = re.fullmatch(r"\./bazelw run //([\w/]*):(\w+) -- (.*)", command)
@@ -101,12 +104,13 @@ class Document:
             self._stop(f"a fenced line that no test knows how to check: {line}")
         folder, program, arguments = (match or bundled).groups()
         path = os.path.join(self._runfiles if match else os.getcwd(), folder, program)
-        self._run(line, [path] + for_test(program, shlex.split(arguments), need), *MISSES.get(need, (0, "")))
+        environment = dict(self._environment, **dict(setting.split("=") for setting in settings.split()))
+        self._run(line, environment, [path] + for_test(program, shlex.split(arguments), need), *MISSES.get(need, (0, "")))
         self._ran += 1
 
-    def _run(self, line, command, code, words):
+    def _run(self, line, environment, command, code, words):
         print("running:", line, flush=True)
-        result = subprocess.run(command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if result.returncode != code or words not in result.stdout:
             self._stop(f"{line}\nended with exit code {result.returncode}:\n{result.stdout}")
 

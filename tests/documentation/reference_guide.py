@@ -24,8 +24,8 @@ MERGE = ("python infinicube/voxelgen/utils/model_merge_util.py", "./bazelw run /
 METADATA = "--data_root data/ --input_attribute video_480p_front --output_attribute metadata.csv"
 CAPTION = "infinicube/data_process/generate_caption.py"
 COMMANDS = [
-    ("wandb login", None),
-    ('echo "export WANDB_API_KEY=<your_api_key>" >> ~/.bashrc', None),
+    ("wandb login", "export WANDB_API_KEY="),
+    ('echo "export WANDB_API_KEY=<your_api_key>" >> ~/.bashrc', "export WANDB_API_KEY="),
     *((THEIR_TRAIN.format(recipe), "./bazelw run //tools:train -- " + OUR_TRAIN.format(recipe)) for recipe in RECIPES),
     MERGE,
     *((f"sh slurm/train-slurm.sh -n {nodes} -s 6006 -i 100 -c '{THEIR_TRAIN.format(recipe)}'",

@@ -1,6 +1,6 @@
 #!/bin/bash
 # //tools:bundle packs the programs into a folder that runs wherever it is moved to, in an empty environment, with and
-# without LibTorch in it.
+# without LibTorch in it. Weights & Biases' programs are among them.
 source "$(dirname "$0")/harness.sh"
 trap 'rm -rf "${work}"' EXIT  # gigabytes
 bundle="${runfiles}/tools/bundle"
@@ -37,14 +37,23 @@ expect 0 "${bundle}" --output made/bundle --libtorch
 log_says "${work}/made/bundle: " "; LibTorch is in it"
 mv made/bundle moved
 sed 's,"../../configs/,"moved/configs/,' "${tiny}" >tiny.textproto
-unset RUNFILES_DIR TEST_SRCDIR
+# wandb-core would not start if patchelf had touched it.
+wheel="$(dirname "${runfiles}")/wandb"
+cmp moved/wandb-core "${wheel}/wandb/bin/wandb-core" || fail "wandb-core is not the wheel's"
+cmp moved/LICENSE.wandb "${wheel}"/wandb-*.dist-info/licenses/LICENSE || fail "its licence is not the wheel's"
+export -f plainly
+check_sync="${runfiles}/tools/wandb/testing/check_sync.py"
+expect 0 python3 -B "${check_sync}" "${runfiles}/tools/wandb/testing/make_offline_run" \
+  bash -c 'plainly HOME="${HOME}" WANDB_API_KEY="${WANDB_API_KEY}" WANDB_BASE_URL="${WANDB_BASE_URL}" "$@"' \
+  plainly "${work}/moved/wandb_sync"
+log_says "${TEST_TMPDIR}/run/wandb/offline-run-"
 expect 0 plainly LD_DEBUG=libs LD_DEBUG_OUTPUT="${work}/loaded" moved/train tiny.textproto --max_steps 1
 log_says "step 1/1"
 (cd moved && sha256sum --check --quiet --strict MANIFEST) || fail "the manifest's hashes differ"
 for program in moved/*; do
   [[ -d "${program}" || ! -x "${program}" ]] || expect 0 plainly "${program}" --help
 done
-((commands > 10)) || fail "there are not all programs"
+((commands > 17)) || fail "there are not all programs"
 look=(python3 "${runfiles}/tests/end_to_end/bundle_test.py" "${runfiles}/third_party/libtorch/libtorch.lock")
 "${look[@]}" moved loaded.*
 rm -r moved

@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh MAKE_OFFLINE_RUN: python_sync_test.py with the Python package from @wandb_python.
+# run.sh MAKE_OFFLINE_RUN: `wandb sync` of the Python package from @wandb_python uploads an offline run of ours.
 set -euo pipefail
 readonly version="$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 if [[ "${version}" != 3.11 ]]; then
@@ -8,4 +8,5 @@ if [[ "${version}" != 3.11 ]]; then
 fi
 export PYTHONPATH="${TEST_SRCDIR}/wandb_python" PYTHONDONTWRITEBYTECODE=1
 # -S: no package of this machine.
-exec python3 -S "${TEST_SRCDIR}/${TEST_WORKSPACE}/tests/wandb/python_sync_test.py" "$(realpath "$1")"
+exec python3 -S "${TEST_SRCDIR}/${TEST_WORKSPACE}/tools/wandb/testing/check_sync.py" "$(realpath "$1")" \
+  python3 -S -m wandb sync

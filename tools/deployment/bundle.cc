@@ -125,8 +125,13 @@ absl::Status Add(std::string path, const std::string& source, Kind kind, BundleP
 
 // Where the copy of a library or program has to look for what it needs, if it says something else itself.
 std::string WantedSearchPath(Kind kind, const SharedObject& object) {
-  if (kind == Kind::kProgram) return object.rpath == "$ORIGIN/lib" && object.runpath.empty() ? "" : "$ORIGIN/lib";
-  if (object.rpath.empty() && object.runpath.empty()) return "";
+  const bool has_path = !object.rpath.empty() || !object.runpath.empty();
+  if (kind == Kind::kProgram) {
+    // What needs nothing of lib/ stays as it is: patchelf breaks programs of Go, which crash when they start.
+    if (!has_path && std::all_of(object.needed.begin(), object.needed.end(), ComesWithMachine)) return "";
+    return object.rpath == "$ORIGIN/lib" && object.runpath.empty() ? "" : "$ORIGIN/lib";
+  }
+  if (!has_path) return "";
   // Its own folder has to be among them, and no folder of the machine that built it. (An empty part is the current
   // one.)
   bool right = true, own = false;

@@ -1,7 +1,8 @@
 // A bundle: one folder with programs and all that they need to run on a machine with neither Bazel nor the source. It
 // may be moved; glibc and NVIDIA's driver are the machine's own.
 //
-//   DIR/train, ...    the programs; each looks for its libraries in lib/ beside it first (DT_RPATH $ORIGIN/lib)
+//   DIR/train, ...    the programs; each looks for its libraries in lib/ beside it first (DT_RPATH $ORIGIN/lib), unless
+//                     it needs none but the machine's: then it is the same, byte for byte
 //   DIR/lib/          the shared libraries
 //   DIR/...           further files: configs, licences
 //   DIR/MANIFEST      what the bundle needs, and the SHA-256 and size of each file; sha256sum --check reads it
@@ -38,7 +39,7 @@ struct BundlePlan {
     std::string source;  // a real path, links followed
     int64_t size = 0;    // bytes
     Kind kind = Kind::kFile;
-    std::string search_path;  // DT_RPATH to give to the copy; empty: it has a right one
+    std::string search_path;  // DT_RPATH to give to the copy; empty: it has a right one, or needs none
   };
   std::vector<Entry> entries;                    // by `path`
   std::vector<std::string> libtorch_of_machine;  // names of LibTorch's libraries that the machine has to provide

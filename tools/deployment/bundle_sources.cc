@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 std::string NameOf(const std::string& program) { return fs::path(program).filename().string(); }
 
 // Folders, with the files in them, and files that go into every bundle, by their place in the workspace.
-constexpr const char* kFiles[] = {"LICENSE", "NOTICE", "configs/quickstart", "configs/recipes"};
+constexpr const char* kFiles[] = {"LICENSE", "LICENSE.wandb", "NOTICE", "configs/quickstart", "configs/recipes"};
 
 absl::Status AddFiles(const std::string& workspace, const std::string& path, BundleSources& sources) {
   const std::string place = absl::StrCat(workspace, "/", path);

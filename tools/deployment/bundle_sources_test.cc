@@ -15,13 +15,15 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
 
 class BundleSourcesTest : public ::testing::Test {
  protected:
   BundleSourcesTest() : folder_((fs::path(::testing::TempDir()) / "sources").string()) {
     fs::remove_all(folder_);
     for (const std::string& program : BundledPrograms()) Write(program);
-    for (const char* path : {"LICENSE", "NOTICE", "configs/quickstart/a.textproto", "configs/recipes/b.textproto"}) {
+    for (const char* path :
+         {"LICENSE", "LICENSE.wandb", "NOTICE", "configs/quickstart/a.textproto", "configs/recipes/b.textproto"}) {
       Write(path);
     }
   }
@@ -41,6 +43,8 @@ TEST_F(BundleSourcesTest, AllProgramsAndFiles) {
   EXPECT_THAT(BundledPrograms(), Contains("tools/train"));
   EXPECT_THAT(BundledPrograms(), Contains("tools/train_worker"));
   EXPECT_THAT(BundledPrograms(), Contains("data_process/inspect"));
+  EXPECT_THAT(BundledPrograms(),
+              IsSupersetOf({"tools/wandb_sync", "third_party/wandb/wandb-core", "third_party/wandb/wandb-symon"}));
   const auto sources = Find({});
   ASSERT_TRUE(sources.ok()) << sources.status();
   std::vector<std::string> expected;
@@ -51,7 +55,7 @@ TEST_F(BundleSourcesTest, AllProgramsAndFiles) {
     EXPECT_EQ(file.source, folder_ + "/run/cubist/" + file.path);
     files.push_back(file.path);
   }
-  EXPECT_EQ(files, (std::vector<std::string>{"LICENSE", "NOTICE", "configs/quickstart/a.textproto",
+  EXPECT_EQ(files, (std::vector<std::string>{"LICENSE", "LICENSE.wandb", "NOTICE", "configs/quickstart/a.textproto",
                                              "configs/recipes/b.textproto"}));
 }
 
@@ -70,9 +74,12 @@ TEST_F(BundleSourcesTest, WhatIsNotThereIsNamed) {
   EXPECT_EQ(ExitCodeOf(Find({}).status()), ExitCode::kConfig);
   EXPECT_THAT(std::string(Find({}).status().message()), HasSubstr("cannot find the program inspect. "));
   EXPECT_TRUE(Find({"train"}).ok());
-  fs::remove(folder_ + "/run/cubist/NOTICE");
-  EXPECT_EQ(ExitCodeOf(Find({"train"}).status()), ExitCode::kConfig);
-  EXPECT_THAT(std::string(Find({"train"}).status().message()), HasSubstr("NOTICE"));
+  for (const char* path : {"NOTICE", "LICENSE.wandb"}) {
+    fs::remove(folder_ + "/run/cubist/" + path);
+    EXPECT_EQ(ExitCodeOf(Find({"train"}).status()), ExitCode::kConfig);
+    EXPECT_THAT(std::string(Find({"train"}).status().message()), HasSubstr(path));
+    Write(path);
+  }
 }
 
 }  // namespace

@@ -103,6 +103,26 @@ TEST_F(BundleTest, RunsWhereverItIsMoved) {
   EXPECT_EQ(TextOf(moved + "/texts/inner/notes"), "some notes\n");
 }
 
+TEST_F(BundleTest, ProgramsThatNeedNoneOfItsLibrariesStayAsTheyAre) {
+  const std::string wandb = "third_party/wandb/", moved = folder_ + "/moved";
+  const std::string alone = input_ + "/alone";
+  fs::copy_file("tools/deployment/testing/alone", alone);
+  fs::permissions(alone, fs::perms::owner_write, fs::perm_options::add);
+  ASSERT_EQ(Said({"patchelf", "--set-rpath", "/nowhere", alone}), "");
+  sources_.programs = {wandb + "wandb-core", wandb + "wandb-symon", alone};
+  ASSERT_TRUE(WriteBundle(SystemFileOps(), Plan(), folder_ + "/made", nullptr).ok());
+  fs::rename(folder_ + "/made", moved);
+  // It needs glibc's libraries alone, and would not start if patchelf had touched it.
+  EXPECT_TRUE(TextOf(moved + "/wandb-core") == TextOf(wandb + "wandb-core"));
+  EXPECT_THAT(Said({moved + "/wandb-core", "--help"}), StartsWith("wandb-core - "));
+  // It needs GCC's too, which is not a machine's own.
+  EXPECT_THAT(Said({"/lib64/ld-linux-x86-64.so.2", "--list", moved + "/wandb-symon"}),
+              HasSubstr("libgcc_s.so.1 => " + moved + "/lib/libgcc_s.so.1 "));
+  EXPECT_THAT(Said({moved + "/wandb-symon", "--help"}), HasSubstr("Usage: wandb-symon "));
+  // No need either, but it would look in a folder of the machine that built it.
+  EXPECT_THAT(Said({"readelf", "--dynamic", moved + "/alone"}), HasSubstr("rpath: [$ORIGIN/lib]\n"));
+}
+
 TEST_F(BundleTest, LibTorchIsLinkedWherePossible) {
   BundlePlan plan;
   const auto size = static_cast<int64_t>(fs::file_size(library_));

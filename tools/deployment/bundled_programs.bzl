@@ -4,12 +4,15 @@ BUNDLED_PROGRAMS = [
     "//data_process:generate_metadata_csv",
     "//data_process:inspect",
     "//data_process:synthesize_scenes",
+    "//third_party/wandb:wandb-core",
+    "//third_party/wandb:wandb-symon",
     "//tools:checkpoint",
     "//tools:import_config",
     "//tools:merge_ckpt",
     "//tools:slurm_launch",
     "//tools:train",
     "//tools:train_worker",
+    "//tools:wandb_sync",
 ]
 
 def bundle_data(own = None):
@@ -20,6 +23,7 @@ def bundle_data(own = None):
     """
     return [program for program in BUNDLED_PROGRAMS if program != own] + [
         "//:LICENSE",
+        "//:LICENSE.wandb",
         "//:NOTICE",
         "//configs:textprotos",
     ]

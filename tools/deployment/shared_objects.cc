@@ -102,6 +102,7 @@ absl::StatusOr<std::vector<SharedObject>> ReadSharedObjects(const std::vector<st
     std::getline(words >> tag >> std::ws, value);
     if (tag == "RPATH") objects.back().rpath = value;
     if (tag == "RUNPATH") objects.back().runpath = value;
+    if (tag == "NEEDED") objects.back().needed.push_back(value);
     // The last word of "    0x09691a75 0x00 07 GLIBC_2.14".
     objects.back().glibc = std::max(objects.back().glibc, GlibcVersion(line.substr(line.rfind(' ') + 1)));
   }

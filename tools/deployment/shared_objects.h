@@ -27,9 +27,10 @@ struct LoadedLibrary {
 absl::StatusOr<std::vector<LoadedLibrary>> LibrariesOf(const std::string& program);
 
 struct SharedObject {
-  std::string rpath;               // DT_RPATH: where it looks for what it needs, and so does what it loads
-  std::string runpath;             // DT_RUNPATH: where it alone looks; turns DT_RPATH off, that of the program too
-  std::pair<int, int> glibc = {};  // the newest version of glibc that it asks for; 0.0: none
+  std::string rpath;                // DT_RPATH: where it looks for what it needs, and so does what it loads
+  std::string runpath;              // DT_RUNPATH: where it alone looks; turns DT_RPATH off, that of the program too
+  std::vector<std::string> needed;  // the names of libraries that it asks for itself
+  std::pair<int, int> glibc = {};   // the newest version of glibc that it asks for; 0.0: none
 };
 
 // What the programs and libraries with these paths say of themselves, in the same order. ConfigError without objdump

@@ -15,7 +15,6 @@
 #include "configs/canonical_text.h"
 #include "configs/loader.h"
 #include "nlohmann/json.hpp"
-#include "tools/interchange/checkpoint_reference.h"
 #include "tools/interchange/checkpoint_text.h"
 #include "tools/interchange/conversion.h"
 #include "tools/interchange/lightning_file.h"
@@ -285,7 +284,8 @@ std::string MergeReportJson(const MergeReport& report) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-absl::StatusOr<MergeReport> RunMerge(FileOps& ops, const Merge& options, const BytesProgress& progress) {
+absl::StatusOr<MergeReport> RunMerge(FileOps& ops, const Merge& options, const BytesProgress& progress,
+                                     const CheckpointResolver& resolve) {
   for (const auto& [flag, value] :
        {std::pair("branch_3d", &options.branch_3d()), std::pair("branch_2d", &options.branch_2d()),
         std::pair("output", &options.output())}) {
@@ -303,8 +303,8 @@ absl::StatusOr<MergeReport> RunMerge(FileOps& ops, const Merge& options, const B
     }
   }
 
-  ASSIGN_OR_RETURN(const std::string path_3d, ResolveCheckpoint(options.branch_3d()));
-  ASSIGN_OR_RETURN(const std::string path_2d, ResolveCheckpoint(options.branch_2d()));
+  ASSIGN_OR_RETURN(const std::string path_3d, resolve(options.branch_3d()));
+  ASSIGN_OR_RETURN(const std::string path_2d, resolve(options.branch_2d()));
   RETURN_IF_ERROR(CheckOutput(report.file, {path_3d, path_2d}, options.overwrite()));
   RETURN_IF_ERROR(CheckOutput(report.folder, {path_3d, path_2d}, options.overwrite()));
   ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> branch_3d, AnyCheckpoint::Open(path_3d));

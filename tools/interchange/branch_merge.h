@@ -18,6 +18,7 @@
 #include "configs/proto/merge.pb.h"
 #include "tools/interchange/any_checkpoint.h"
 #include "tools/interchange/checkpoint_draft.h"
+#include "tools/interchange/checkpoint_reference.h"
 
 namespace cubist {
 
@@ -47,10 +48,11 @@ absl::StatusOr<CheckpointDraft> MergeBranches(const AnyCheckpoint& branch_3d, co
 std::string MergeReportText(const MergeReport& report);
 std::string MergeReportJson(const MergeReport& report);
 
-// The whole of merge_ckpt but its command line: resolves and opens both, merges, and writes OUTPUT.ckpt and the folder
-// OUTPUT, which also gets merge_report.txt and merge_report.json. Nothing stays of what could not be finished.
-// Errors: as above; ConfigError for missing options or outputs that exist; StorageError.
-absl::StatusOr<MergeReport> RunMerge(FileOps& ops, const Merge& options, const BytesProgress& progress);
+// The whole of merge_ckpt but its command line: resolves (by `resolve`) and opens both, merges, and writes OUTPUT.ckpt
+// and the folder OUTPUT, which also gets merge_report.txt and merge_report.json. Nothing stays of what could not be
+// finished. Errors: as above; ConfigError for missing options or outputs that exist; StorageError.
+absl::StatusOr<MergeReport> RunMerge(FileOps& ops, const Merge& options, const BytesProgress& progress,
+                                     const CheckpointResolver& resolve = ResolveCheckpoint);
 
 }  // namespace cubist
 

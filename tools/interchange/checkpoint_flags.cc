@@ -16,7 +16,8 @@ constexpr char kDescription[] =
 
 constexpr char kFooter[] = R"(
 A checkpoint (REF) is named by a run's folder (its newest), RUN:STEP, RUN:best, RUN:last, a
-checkpoint's folder, a file, or wdb:ENTITY/PROJECT/RUN[:WHICH].
+checkpoint's folder, a file, or wdb:[ENTITY/]PROJECT/RUN[:WHICH]: a run by its W&B name or id, from
+this machine, or else downloaded from the server. WHICH: last, last_auto, best, or a step.
 
 Examples:
   checkpoint show runs/vae
@@ -27,8 +28,9 @@ Examples:
   checkpoint log runs/vae
 
 Exit codes: 0 done; 1 diff found differences; 2 bad flag or reference, or an output that exists;
-3 a file is damaged; 6 a checkpoint of ours is damaged, or an output cannot be written; 70 a bug in
-Cubist; 75 stopped by a signal. After an error no output is there.)";
+3 a file is damaged; 5 the server did not tell, or a download was cut; 6 a checkpoint of ours is
+damaged, or an output cannot be written; 70 a bug in Cubist; 75 stopped by a signal. After an error
+no output is there.)";
 
 void DefineFlags(CLI::App* app, CheckpointFlags* flags) {
   const CLI::Validator not_empty(

@@ -2,6 +2,7 @@
 #ifndef CUBIST_TOOLS_INTERCHANGE_CHECKPOINT_REFERENCE_H_
 #define CUBIST_TOOLS_INTERCHANGE_CHECKPOINT_REFERENCE_H_
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -14,12 +15,15 @@ namespace cubist {
 //                 last.ckpt)
 //   RUN:WHICH     of the run in the folder RUN: "last", "best" (lowest val_loss, if it is still kept), or a step
 //   wdb:[ENTITY/]PROJECT/RUN[:WHICH]
-//                 a run by its W&B name. Ours: runs/RUN. The reference's: wandb/PROJECT/RUN/checkpoints/*.ckpt, where
-//                 WHICH is "last" (last.ckpt), "last_auto" (the newest by time) or an epoch's number.
-// Relative paths are from where the user stands. Without WHICH it is "last".
+//                 a run by its W&B name or id, as far as it is on this machine: see FindOnThisMachine
+// Relative paths are from where the user stands. Without WHICH it is "last". Of files of the reference "last" is
+// last.ckpt, "last_auto" the newest by time, a number their epoch.
 // Errors: ConfigError naming what was looked for and where: nothing there, several files of one epoch, a WHICH that is
-// none. Names of the server are not looked up.
+// none; what is wrong with a run's folder. Servers are not asked: FindCheckpoint of checkpoint_download.h does.
 absl::StatusOr<std::string> ResolveCheckpoint(std::string_view reference);
+
+// This function, or one that does more.
+using CheckpointResolver = std::function<absl::StatusOr<std::string>(std::string_view reference)>;
 
 }  // namespace cubist
 

@@ -10,6 +10,7 @@
 #include "base/file_ops.h"
 #include "base/status.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
+#include "tools/wandb/run_identity.h"
 
 namespace cubist {
 namespace {
@@ -66,12 +67,48 @@ TEST_F(CheckpointReferenceTest, RunsOfOurs) {
   EXPECT_EQ(Resolve("wdb:somebody/project/a"), checkpoints + "step-000000020");
   EXPECT_EQ(Resolve("wdb:project/a:10"), checkpoints + "step-000000010");
   EXPECT_ERROR("runs/a:15", "it has those of: 10, 20");
-  EXPECT_ERROR("runs/a:first", "last, best or a step");
+  EXPECT_ERROR("runs/a:first", "last, last_auto, best or a step");
   EXPECT_ERROR("runs/b:c:best", "has not been validated");
   fs::create_directories(here_ + "/runs/empty/checkpoints");
   EXPECT_ERROR("runs/empty", "no checkpoint yet");
   EXPECT_ERROR("runs/gone", "no such run");
   EXPECT_ERROR("", "empty");
+}
+
+// By what the trainer wrote into the run's folder.
+TEST_F(CheckpointReferenceTest, RunsThatSayWhatTheyAre) {
+  const auto identify = [&](const std::string& run, const WandbRunIdentity& identity) {
+    Save(run, 10);
+    ASSERT_TRUE(WriteRunIdentity(SystemFileOps(), here_ + "/" + run, identity).ok());
+  };
+  identify("runs/first", {"team", "roads", "1a2b3c4d", "waymo/small"});
+  identify("runs/second", {"", "roads", "5e6f7a8b", "large"});
+  identify("runs/third", {"team", "roads", "9c0d1e2f", "large"});
+  identify("runs/fourth", {"others", "streets", "aaaaaaaa", "5e6f7a8b"});
+  identify("runs/fifth", {"team", "roads", "bbbbbbbb", "1a2b3c4d"});  // shown by what is another run's id
+  const std::string step = "/checkpoints/step-000000010";
+  EXPECT_EQ(Resolve("wdb:team/roads/1a2b3c4d"), "runs/first" + step);
+  EXPECT_EQ(Resolve("wdb:roads/1a2b3c4d:10"), "runs/first" + step);
+  EXPECT_EQ(Resolve("wdb:team/roads/waymo/small"), "runs/first" + step);
+  EXPECT_EQ(Resolve("wdb:roads/waymo/small:last_auto"), "runs/first" + step);
+  // This one has not been told whose it is.
+  EXPECT_EQ(Resolve("wdb:anybody/roads/5e6f7a8b"), "runs/second" + step);
+  EXPECT_EQ(Resolve("wdb:streets/5e6f7a8b"), "runs/fourth" + step);
+  EXPECT_ERROR("wdb:roads/large", "several runs here have this name");
+  EXPECT_ERROR("wdb:roads/large", "runs/second (id 5e6f7a8b)");
+  EXPECT_ERROR("wdb:roads/large", "runs/third (id 9c0d1e2f)");
+  EXPECT_EQ(Resolve("wdb:others/roads/large"), "runs/second" + step);  // which may be others'
+  EXPECT_ERROR("wdb:others/roads/1a2b3c4d", "no such run here");
+  EXPECT_ERROR("wdb:streets/1a2b3c4d", "no such run here");
+  // Its folder's name is no name of a run that says to be another one.
+  EXPECT_ERROR("wdb:roads/first", "no such run here");
+  EXPECT_ERROR("wdb:roads/1a2b3c4d:7", "has no checkpoint of step 7; it has those of: 10");
+  fs::remove_all(here_ + "/runs/first/checkpoints");
+  EXPECT_ERROR("wdb:roads/1a2b3c4d", "no checkpoint yet");
+  // Which run a damaged one is nobody can tell.
+  std::ofstream(here_ + "/runs/third/wandb_run.json") << "{";
+  const auto damaged = ResolveCheckpoint("wdb:roads/5e6f7a8b");
+  EXPECT_EQ(ExitCodeOf(damaged.status()), ExitCode::kData) << damaged.status();
 }
 
 TEST_F(CheckpointReferenceTest, RunsOfTheReference) {
@@ -88,6 +125,8 @@ TEST_F(CheckpointReferenceTest, RunsOfTheReference) {
   EXPECT_ERROR("wdb:waymo_wds/1a2b3c4d:8", "several files are of epoch 8");
   EXPECT_ERROR("wdb:waymo_wds/1a2b3c4d:9", "has no file of :9");
   EXPECT_ERROR("wdb:waymo_wds/1a2b3c4d:best", "server");
+  EXPECT_ERROR("wdb:waymo_wds/1a2b3c4d:epoch", "server");
+  EXPECT_ERROR("wdb:waymo_wds/1a2b3c4d:newest", "last, last_auto, best or a step");
   fs::last_write_time(here_ + "/" + folder + "epoch=8-step=7000.ckpt",
                       fs::last_write_time(here_ + "/" + folder + "last.ckpt") + std::chrono::seconds(5));
   EXPECT_EQ(Resolve("wdb:waymo_wds/1a2b3c4d:last_auto"), folder + "epoch=8-step=7000.ckpt");

@@ -9,7 +9,6 @@
 #include "base/command_line.h"
 #include "base/status.h"
 #include "tools/interchange/any_checkpoint.h"
-#include "tools/interchange/checkpoint_reference.h"
 #include "tools/interchange/checkpoint_text.h"
 #include "tools/interchange/tensor_statistics.h"
 #include "tools/training/checkpoint/run_folder.h"
@@ -21,7 +20,7 @@ namespace fs = std::filesystem;
 
 // The checkpoints of a run, also those that have lost their manifest: names of unfinished and discarded ones have a
 // dot.
-absl::StatusOr<std::vector<std::string>> PathsOf(const std::string& reference) {
+absl::StatusOr<std::vector<std::string>> PathsOf(const std::string& reference, const CheckpointResolver& resolve) {
   const std::string folder = RunFolder(ResolvePath(reference)).checkpoints_path();
   std::vector<std::string> paths;
   std::error_code error;
@@ -35,7 +34,7 @@ absl::StatusOr<std::vector<std::string>> PathsOf(const std::string& reference) {
     std::sort(paths.begin(), paths.end());
   }
   if (!paths.empty()) return paths;
-  ASSIGN_OR_RETURN(std::string path, ResolveCheckpoint(reference));
+  ASSIGN_OR_RETURN(std::string path, resolve(reference));
   return std::vector<std::string>{std::move(path)};
 }
 
@@ -69,7 +68,8 @@ absl::StatusOr<std::string> VerifyCheckpoint(const std::string& path, const Byte
 }
 
 absl::Status VerifyCheckpoints(const std::vector<std::string>& references, const BytesProgress& progress,
-                               const std::function<void(const std::string& line)>& say) {
+                               const std::function<void(const std::string& line)>& say,
+                               const CheckpointResolver& resolve) {
   int64_t verified = 0, bad = 0;
   absl::Status first;
   const auto blame = [&](const absl::Status& error) {
@@ -77,7 +77,8 @@ absl::Status VerifyCheckpoints(const std::vector<std::string>& references, const
     say(absl::StrCat("BAD  ", std::string(error.message())));
   };
   for (const std::string& reference : references) {
-    const absl::StatusOr<std::vector<std::string>> paths = PathsOf(reference);
+    const absl::StatusOr<std::vector<std::string>> paths = PathsOf(reference, resolve);
+    if (ExitCodeOf(paths.status()) == ExitCode::kPreempted) return paths.status();
     if (!paths.ok()) blame(paths.status());
     if (!paths.ok()) continue;
     for (const std::string& path : *paths) {

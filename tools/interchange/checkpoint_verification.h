@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tools/interchange/checkpoint_draft.h"
+#include "tools/interchange/checkpoint_reference.h"
 
 namespace cubist {
 
@@ -18,10 +19,11 @@ namespace cubist {
 absl::StatusOr<std::string> VerifyCheckpoint(const std::string& path, const BytesProgress& progress);
 
 // Verifies what each reference stands for: of a run's folder all its checkpoints, in the order of their steps, else
-// what ResolveCheckpoint says. `say` is given a line for each, "ok  PATH  ..." or "BAD  ...", and damage stops nothing.
+// what `resolve` says. `say` is given a line for each, "ok  PATH  ..." or "BAD  ...", and damage stops nothing.
 // Errors: with the exit code of the first, and how many there were.
 absl::Status VerifyCheckpoints(const std::vector<std::string>& references, const BytesProgress& progress,
-                               const std::function<void(const std::string& line)>& say);
+                               const std::function<void(const std::string& line)>& say,
+                               const CheckpointResolver& resolve = ResolveCheckpoint);
 
 }  // namespace cubist
 

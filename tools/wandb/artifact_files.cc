@@ -88,13 +88,15 @@ absl::StatusOr<std::vector<StagedFile>> StageFiles(FileOps& ops,
     StagedFile file = {path, absl::StrCat(folder, "/", path), "", 0};
     RETURN_IF_ERROR(MakeDirectories(ops, fs::path(file.local_path).parent_path().string()));
     if (!ops.Link(source, file.local_path).ok()) RETURN_IF_ERROR(Copy(ops, source, file.local_path, stop));
-    ASSIGN_OR_RETURN(file.md5, Md5OfFile(file.local_path, stop));
     struct stat info;
     if (::stat(file.local_path.c_str(), &info) != 0) {
       return DataError(absl::StrCat(file.local_path, ": ", ErrnoText(errno)));
     }
     file.size = info.st_size;
     staged.push_back(std::move(file));
+  }
+  for (StagedFile& file : staged) {
+    ASSIGN_OR_RETURN(file.md5, Md5OfFile(file.local_path, stop));
   }
   return staged;
 }

@@ -32,7 +32,11 @@ struct RemoteFile {
   std::string url;
   std::string md5;    // in base64; empty if the server does not say
   int64_t size = -1;  // bytes; -1 likewise
+  std::string time;   // of its last change, as text that sorts; empty likewise
 };
+
+// Whose projects are meant where no entity is named: the key's own. ConfigError if the server does not know the key.
+absl::StatusOr<std::string> DefaultEntity(ServerSession& session);
 
 // `name` is "<collection>:<alias>", "<collection>:v3".
 absl::StatusOr<std::optional<RemoteArtifact>> FindArtifact(ServerSession& session, const RemoteProject& project,
@@ -45,12 +49,20 @@ absl::StatusOr<std::optional<std::vector<RemoteFile>>> FilesOfRun(ServerSession&
 absl::StatusOr<std::vector<std::string>> RunsNamed(ServerSession& session, const RemoteProject& project,
                                                    const std::string& display_name);
 
+// The value of "epoch" in that row of the run's history with the lowest value of `metric`, the first of several. Of
+// more than 1000 rows with both the server takes 1000 samples. Nothing if there is no such row, or no such run.
+absl::StatusOr<std::optional<int64_t>> EpochOfLowest(ServerSession& session, const RemoteProject& project,
+                                                     const std::string& run_id, const std::string& metric);
+
 // Bytes so far and of all; an error ends the download.
 using DownloadProgress = std::function<absl::Status(int64_t done, int64_t total)>;
 
 // Downloads the files into the folder `folder`, which appears when all of them are whole; if it exists already they
-// are taken as they are. Errors: of ServerSession; PeerLostError if a file is not what the server said of it;
-// StorageErrors of the folder; ConfigError for names that lead out of it; what `progress` (may be null) returns.
+// are taken as they are. Several processes on any hosts that want the same folder at once: one downloads, the others
+// wait by the lock "<folder>.lock"; where the file system has no locks each downloads, and the first one's is taken.
+// Errors: of ServerSession; PeerLostError if a file is not what the server said of it, or the server does not say its
+// MD5; StorageErrors of the folder, also where the disk has no room for them; ConfigError for names that lead out of
+// it; what `progress` (may be null) returns.
 absl::Status DownloadFiles(FileOps& ops, ServerSession& session, const std::vector<RemoteFile>& files,
                            const std::string& folder, const DownloadProgress& progress);
 

@@ -157,13 +157,76 @@ TEST_F(ReferenceLookupTest, DamageAndInterruptionLeaveNothing) {
                                      [](int64_t, int64_t) { return PreemptedError("stop"); })),
             ExitCode::kPreempted);
   server_.SetFaults("");
+  server_.SetFaults("GET cut");
+  EXPECT_EQ(ExitCodeOf(download()), ExitCode::kPeerLost);
+  server_.SetFaults("");
+  const int64_t size = files[0].size;
+  files[0].size = int64_t{1} << 60;
+  status = download();
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kStorage);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("are free there"));
+  files[0].size = size;
+  files[0].md5.clear();
+  status = download();
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kPeerLost);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("does not say its MD5"));
+  files[0].md5 = files[2].md5;
   EXPECT_FALSE(IsDirectory(folder));
-  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/cache"));
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/cache")) {
+    EXPECT_EQ(entry.path().filename(), "x.lock");
+  }
+  // Of a process that was killed.
+  std::filesystem::create_directories(folder + ".tmp-host-1/m");
   files[0].name = "../out";
   EXPECT_EQ(ExitCodeOf(download()), ExitCode::kConfig);
   files[0].name = "in";
   EXPECT_TRUE(download().ok());
   EXPECT_EQ(*ReadWholeFile(folder + "/in"), "second");
+  EXPECT_FALSE(IsDirectory(folder + ".tmp-host-1"));
+  const auto look = [](int64_t) { return absl::OkStatus(); };
+  const absl::Status unwritable = session_->Download(files[0].url, "/proc/nowhere/file", look);
+  EXPECT_EQ(ExitCodeOf(unwritable), ExitCode::kStorage) << unwritable;
+}
+
+TEST_F(ReferenceLookupTest, WaitsEnd) {
+  std::atomic<bool> stop{false};
+  ServerSessionOptions options = {&stop, std::chrono::milliseconds(500), std::chrono::milliseconds(500)};
+  auto session = ServerSession::Open(*core_.client, server_.Credentials(), options);
+  ASSERT_TRUE(session.ok()) << session.status();
+  const auto artifact = FindArtifact(**session, kProject, "model-run1:latest");
+  ASSERT_TRUE(artifact.ok() && artifact->has_value());
+  const std::vector<RemoteFile> files = *FilesOfArtifact(**session, (*artifact)->id);
+  server_.SetFaults("GET stall");
+  const absl::Status stalled = DownloadFiles(SystemFileOps(), **session, files, folder_ + "/cache/x", nullptr);
+  EXPECT_EQ(ExitCodeOf(stalled), ExitCode::kPeerLost);
+  EXPECT_THAT(std::string(stalled.message()), HasSubstr("stands still"));
+  server_.SetFaults("* silence");
+  EXPECT_EQ(ExitCodeOf(FindArtifact(**session, kProject, "model-run1:best").status()), ExitCode::kPeerLost);
+  stop = true;
+  EXPECT_EQ(ExitCodeOf(FindArtifact(**session, kProject, "model-run1:best").status()), ExitCode::kPreempted);
+}
+
+TEST_F(ReferenceLookupTest, TheBestEpochIsWhatItsRowSays) {
+  server_.Seed({{"runs",
+                 {{{"entity", "team"},
+                   {"project", "roads"},
+                   {"name", "other1"},
+                   {"history",
+                    {{{"val_loss", 0.5}, {"epoch", 1}},
+                     {{"loss", 0.0}, {"epoch", 2}},
+                     {{"val_loss", "NaN"}, {"epoch", 3}},
+                     {{"val_loss", 0.25}, {"epoch", 5}},
+                     {{"val_loss", 0.125}},
+                     {{"val_loss", 0.25}, {"epoch", 7}}}}}}}});
+  EXPECT_EQ(*EpochOfLowest(*session_, kProject, "other1", "val_loss"), 5);
+  EXPECT_EQ(*EpochOfLowest(*session_, kProject, "other1", "test_loss"), std::nullopt);
+  EXPECT_EQ(*EpochOfLowest(*session_, kProject, "other2", "val_loss"), std::nullopt);
+  EXPECT_EQ(*DefaultEntity(*session_), "default-team");
+  WandbCredentials unknown = server_.Credentials();
+  unknown.api_key[0] = 'x';
+  auto session = ServerSession::Open(*core_.client, unknown);
+  ASSERT_TRUE(session.ok());
+  EXPECT_EQ(ExitCodeOf(DefaultEntity(**session).status()), ExitCode::kConfig);
 }
 
 }  // namespace

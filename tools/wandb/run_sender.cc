@@ -1,6 +1,12 @@
 #include "tools/wandb/run_sender.h"
 
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "base/count_of.h"
@@ -15,8 +21,11 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLookInterval = std::chrono::seconds(3);
 constexpr milliseconds kProbeInterval = std::chrono::seconds(10);
+constexpr milliseconds kHurryInterval(200);
+constexpr milliseconds kPause(1000);  // between times of sending
 constexpr milliseconds kAnswerDeadline = std::chrono::seconds(30);
 constexpr size_t kToldAtMost = 30;
+constexpr int kNiceness = 10;
 
 milliseconds Until(Clock::time_point time) {
   return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(time - Clock::now()));
@@ -36,49 +45,52 @@ RunSender::RunSender(FileOps& ops, RunSenderOptions options)
 RunSender::~RunSender() { Finish(1, milliseconds(0)); }
 
 void RunSender::LogRow(int64_t step, std::vector<std::pair<std::string, double>> metrics) {
-  Put({Kind::kRow, [step, metrics = std::move(metrics)](WandbRun& run) { return run.LogRow(step, metrics); }, nullptr});
+  Put({Kind::kRow, [step, metrics = std::move(metrics)](WandbRun& run) { return run.LogRow(step, metrics); }});
 }
 
 void RunSender::LogImage(std::string key, int64_t step, std::string png_path, std::string caption) {
-  Put({Kind::kPicture,
-       [key = std::move(key), step, path = std::move(png_path), caption = std::move(caption)](WandbRun& run) {
-         return run.LogImage(key, step, path, caption);
-       },
-       nullptr});
+  Put({Kind::kPicture, [key = std::move(key), step, path = std::move(png_path), caption = std::move(caption)](
+                           WandbRun& run) { return run.LogImage(key, step, path, caption); }});
 }
 
 void RunSender::LogConsole(std::string line) {
-  Put({Kind::kRow, [line = std::move(line)](WandbRun& run) { return run.LogConsole(line); }, nullptr});
+  Put({Kind::kRow, [line = std::move(line)](WandbRun& run) { return run.LogConsole(line); }});
 }
 
 void RunSender::SetSummary(std::string key, std::string json) {
-  Put({Kind::kRow, [key = std::move(key), json = std::move(json)](WandbRun& run) { return run.SetSummary(key, json); },
-       nullptr});
+  Put({Kind::kRow,
+       [key = std::move(key), json = std::move(json)](WandbRun& run) { return run.SetSummary(key, json); }});
 }
 
-void RunSender::LogArtifact(WandbArtifact artifact, std::function<void()> staged) {
-  Put({Kind::kArtifact,
-       [this, artifact = std::move(artifact)](WandbRun& run) {
-         return run.LogArtifact(artifact, &abandoned_, [this](const absl::Status& status) {
-           if (status.ok()) return;
-           const std::lock_guard<std::mutex> lock(mutex_);
-           CountLost(Kind::kArtifact);
-           artifact_errors_.emplace_back(status.message());
-         });
-       },
-       std::move(staged)});
+void RunSender::LogArtifact(WandbArtifact artifact, bool when_offline, std::function<void()> gone) {
+  std::vector<std::string> aliases = artifact.aliases;
+  PutArtifact({Kind::kArtifact,
+               [this, artifact = std::move(artifact), when_offline](WandbRun& run) {
+                 return SendArtifact(run, artifact, when_offline);
+               },
+               std::move(gone), std::move(aliases)});
 }
 
-size_t RunSender::CapacityFor(Kind kind) const {
-  switch (kind) {
-    case Kind::kRow:
-      return options_.row_capacity;
-    case Kind::kPicture:
-      return options_.picture_capacity;
-    case Kind::kArtifact:
-      return options_.artifact_capacity;
+absl::Status RunSender::SendArtifact(WandbRun& run, const WandbArtifact& artifact, bool when_offline) {
+  if (!run.online() && !when_offline) return absl::OkStatus();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    uploading_ = true;
   }
-  return 0;
+  const auto done = [this](const absl::Status& status) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    uploading_ = false;
+    changed_.notify_all();
+    if (status.ok()) return;
+    CountLost(Kind::kArtifact);
+    artifact_errors_.emplace_back(status.message());
+  };
+  const absl::Status status = run.LogArtifact(artifact, &abandoned_, done);
+  if (!status.ok()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    uploading_ = false;
+  }
+  return status;
 }
 
 void RunSender::CountLost(Kind kind) {
@@ -89,40 +101,81 @@ void RunSender::CountLost(Kind kind) {
 void RunSender::Put(Item item) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    size_t& count = counts_[static_cast<int>(item.kind)];
-    const bool full = count >= CapacityFor(item.kind);
-    if (!finishing_ && !ended_ && (!full || item.kind == Kind::kRow)) {
+    const bool picture = item.kind == Kind::kPicture;
+    const bool full =
+        picture ? pictures_ >= options_.picture_capacity : queue_.size() - pictures_ >= options_.row_capacity;
+    if (!finishing_ && !ended_ && !(full && picture)) {
       if (full) {
         queue_.erase(
             std::find_if(queue_.begin(), queue_.end(), [](const Item& old) { return old.kind == Kind::kRow; }));
         CountLost(Kind::kRow);
-      } else {
-        ++count;
       }
+      if (picture) ++pictures_;
       queue_.push_back(std::move(item));
-      changed_.notify_all();
+      // Else the thread comes by itself: a wake-up for each row would disturb the training.
+      if (queue_.size() > options_.row_capacity / 2) changed_.notify_all();
       return;
     }
     CountLost(item.kind);
   }
-  if (item.gone) item.gone();
 }
 
-std::optional<RunSender::Item> RunSender::Take(milliseconds time) {
+void RunSender::PutArtifact(Item item) {
+  std::vector<Item> gone;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (finishing_ || ended_) {
+      CountLost(Kind::kArtifact);
+      gone.push_back(std::move(item));
+    } else {
+      const auto gives_way = [&item](const Item& old) {
+        return std::all_of(old.aliases.begin(), old.aliases.end(), [&item](const std::string& alias) {
+          return std::count(item.aliases.begin(), item.aliases.end(), alias) > 0;
+        });
+      };
+      for (auto old = artifacts_.begin(); old != artifacts_.end();) {
+        if (!gives_way(*old)) {
+          ++old;
+          continue;
+        }
+        gone.push_back(std::move(*old));
+        old = artifacts_.erase(old);
+      }
+      artifacts_.push_back(std::move(item));
+      changed_.notify_all();
+    }
+  }
+  for (const Item& old : gone) {
+    if (old.gone) old.gone();
+  }
+}
+
+std::optional<RunSender::Item> RunSender::Take() {
   std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait_for(lock, time, [this] { return !queue_.empty() || finishing_; });
-  // A part of the grace is for what wandb-core itself still holds.
-  if (queue_.empty() || (finishing_ && Clock::now() > finish_by_ - grace_ / 4)) return std::nullopt;
-  Item item = std::move(queue_.front());
-  queue_.pop_front();
-  --counts_[static_cast<int>(item.kind)];
+  if (queue_.empty() && !MayTakeArtifact()) {
+    changed_.wait_for(lock, finishing_ ? kHurryInterval : kPause, [this] {
+      return queue_.size() > options_.row_capacity / 2 || MayTakeArtifact() || (finishing_ && artifacts_.empty()) ||
+             abandoned_;
+    });
+  }
+  std::deque<Item>& queue = MayTakeArtifact() ? artifacts_ : queue_;
+  if (queue.empty()) return std::nullopt;
+  Item item = std::move(queue.front());
+  queue.pop_front();
+  if (item.kind == Kind::kPicture) --pictures_;
   return item;
 }
 
 void RunSender::PutBack(Item item) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  ++counts_[static_cast<int>(item.kind)];
-  queue_.push_front(std::move(item));
+  if (item.kind == Kind::kPicture) ++pictures_;
+  (item.kind == Kind::kArtifact ? artifacts_ : queue_).push_front(std::move(item));
+}
+
+// All is sent, or there is no time for more than what wandb-core itself still holds.
+bool RunSender::IsDrained() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return finishing_ && ((queue_.empty() && artifacts_.empty()) || Clock::now() > finish_by_ - grace_ / 4);
 }
 
 void RunSender::LoseQueue() {
@@ -130,6 +183,9 @@ void RunSender::LoseQueue() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     lost.swap(queue_);
+    pictures_ = 0;
+    std::move(artifacts_.begin(), artifacts_.end(), std::back_inserter(lost));
+    artifacts_.clear();
     for (const Item& item : lost) CountLost(item.kind);
     ended_ = true;
     changed_.notify_all();
@@ -142,6 +198,12 @@ void RunSender::LoseQueue() {
 bool RunSender::IsFinishing() {
   const std::lock_guard<std::mutex> lock(mutex_);
   return finishing_;
+}
+
+// A last part of the grace is for wandb-core's own end.
+bool RunSender::IsGraceOver() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return Clock::now() > finish_by_ - grace_ / 8;
 }
 
 milliseconds RunSender::GraceLeft() {
@@ -164,6 +226,10 @@ void RunSender::SetClient(std::shared_ptr<CoreClient> client, bool opening) {
 }
 
 void RunSender::Work() {
+  // Where training takes every core, it goes first. wandb-core inherits this from the thread that starts it.
+  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNiceness);
+  const sched_param no_parameters = {};
+  (void)::sched_setscheduler(0, SCHED_BATCH, &no_parameters);  // of this thread; it takes no core from who runs
   for (int left = options_.core_starts; left > 0 && !abandoned_;) {
     const absl::Status status = RunSession();
     SetClient(nullptr, false);
@@ -212,10 +278,7 @@ absl::Status RunSender::OpenRun(Session& session) {
   if (run.ok()) {
     session.run = *std::move(run);
     was_open_ = true;
-    if (options_.say) {
-      options_.say(online ? "Weights & Biases: " + session.run->Url()
-                          : absl::StrCat("Weights & Biases, offline: ", session.run->folder()));
-    }
+    if (options_.opened) options_.opened(*session.run);
     return absl::OkStatus();
   }
   // Finish() closes the connection; if nobody did, the server refused. Else wandb-core died, which another one may not.
@@ -229,13 +292,12 @@ absl::Status RunSender::OpenRun(Session& session) {
 
 absl::Status RunSender::SendUntilFinish(Session& session) {
   while (!abandoned_) {
-    std::optional<Item> item = Take(kLookInterval);
+    if (IsDrained()) return absl::OkStatus();
+    std::optional<Item> item = Take();
     if (item.has_value()) {
       absl::Status ended;
       SendItem(*std::move(item), *session.run, &ended);
       RETURN_IF_ERROR(ended);
-    } else if (IsFinishing()) {
-      return absl::OkStatus();
     }
     if (session.client->closed()) return PeerLostError("the connection ended");
     if (Clock::now() - last_look_ >= kLookInterval) LookAround(*session.run);
@@ -303,7 +365,8 @@ absl::Status RunSender::End(Session& session) {
   }
   TellStorage(session.run->ProbeFolder());
   std::vector<std::string> warnings;
-  const absl::Status finished = session.run->Finish(exit_code, GraceLeft() * 7 / 8, &warnings);
+  const auto look = [this] { return IsGraceOver() ? PeerLostError("there was no time left") : absl::OkStatus(); };
+  const absl::Status finished = session.run->Finish(exit_code, GraceLeft(), &warnings, look);
   if (finished.ok()) TellWarnings(warnings);  // else they say the same
   TellLosses();
   if (!finished.ok()) {
@@ -322,7 +385,7 @@ absl::Status RunSender::End(Session& session) {
   return absl::OkStatus();
 }
 
-RunSenderReport RunSender::Finish(int exit_code, milliseconds grace) {
+RunSenderReport RunSender::Finish(int exit_code, milliseconds grace, const Hurry& hurry) {
   {
     std::unique_lock<std::mutex> lock(mutex_);
     if (!finishing_) {
@@ -332,12 +395,20 @@ RunSenderReport RunSender::Finish(int exit_code, milliseconds grace) {
       finish_by_ = Clock::now() + grace;
       changed_.notify_all();
     }
-    // A server that does not answer may take half of the time; then what there is goes into the folder.
-    changed_.wait_until(lock, finish_by_ - grace_ / 2, [this] { return ended_; });
-    if (!ended_ && opening_ && client_ != nullptr) client_->Close();
-    if (!changed_.wait_until(lock, finish_by_, [this] { return ended_; })) {
+    while (!ended_ && Clock::now() < finish_by_) {
+      changed_.wait_until(lock, std::min(finish_by_, Clock::now() + kHurryInterval), [this] { return ended_; });
+      if (const auto left = hurry ? hurry() : std::nullopt; left.has_value() && Clock::now() + *left < finish_by_) {
+        grace_ = *left;
+        finish_by_ = Clock::now() + grace_;
+        changed_.notify_all();
+      }
+      // A server that does not answer may take half of the time; then what there is goes into the folder.
+      if (!ended_ && opening_ && client_ != nullptr && Clock::now() > finish_by_ - grace_ / 2) client_->Close();
+    }
+    if (!ended_) {
       abandoned_ = true;
       report_.complete = false;
+      changed_.notify_all();
       if (client_ != nullptr) client_->Close();
     }
   }

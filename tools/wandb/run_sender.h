@@ -3,11 +3,13 @@
 //
 // 1. The thread starts wandb-core and opens the run. Where the server cannot be reached or refuses the run, it opens
 //    the run offline: nothing is lost, and wandb_sync uploads it later.
-// 2. It sends from the queue, oldest first. A full queue loses its oldest rows (pictures and artifacts are counted
-//    apart, and lose the new one); the losses are counted and told.
+// 2. Once a second it sends what is in the queue, oldest first. A full queue loses its oldest rows (pictures are
+// counted apart, and lose
+//    the new one); the losses are counted and told. Artifacts have a queue of their own and are uploaded one after the
+//    other; one that still waits gives way to a newer one that has all of its aliases.
 // 3. When wandb-core dies it is started again, some times; the run goes on with what came since. What was sent stays in
 //    the folder of the part of the run that died with it.
-// 4. Finish() lets the queue drain and ends the run, within a grace time; what is not uploaded then is in the folder.
+// 4. Finish() lets the queues drain and ends the run, within a grace time; what is not uploaded then is in the folder.
 #ifndef CUBIST_TOOLS_WANDB_RUN_SENDER_H_
 #define CUBIST_TOOLS_WANDB_RUN_SENDER_H_
 
@@ -40,10 +42,10 @@ struct RunSenderOptions {
   WandbRunOptions run;
   size_t row_capacity = 10000;  // rows, lines and summary values
   size_t picture_capacity = 64;
-  size_t artifact_capacity = 4;
   int core_starts = 4;  // how often wandb-core is started in all
-  // Called by the sender's thread: where the run is, and each kind of trouble once. Must not call the sender.
-  std::function<void(const std::string& line)> say;
+  // Called by the sender's thread, and must not call the sender: when the run is open (again), and for each kind of
+  // trouble once.
+  std::function<void(const WandbRun& run)> opened;
   std::function<void(const std::string& line)> warn;
 };
 
@@ -67,19 +69,23 @@ class RunSender {
   void LogImage(std::string key, int64_t step, std::string png_path, std::string caption);
   void LogConsole(std::string line);
   void SetSummary(std::string key, std::string json);
-  // The files must be there until the sender has given them second names: until `staged` is called, if there is one,
-  // which is always called, also when the artifact is lost.
-  void LogArtifact(WandbArtifact artifact, std::function<void()> staged = nullptr);
+  // The files must be there until the sender has given them second names: until `gone` is called, if there is one,
+  // which is always called, also when the artifact is not sent. Where the run is offline, artifacts without
+  // `when_offline` are left out, which is no loss.
+  void LogArtifact(WandbArtifact artifact, bool when_offline, std::function<void()> gone = nullptr);
 
-  // Sends the rest and ends the run, within `grace`; then nothing more is sent. The first call counts.
-  RunSenderReport Finish(int exit_code, std::chrono::milliseconds grace);
+  // Sends the rest and ends the run, within `grace`; then nothing more is sent. The first call counts. `hurry` (may be
+  // null) is called some times a second meanwhile; once it returns a time, no more than that is left.
+  using Hurry = std::function<std::optional<std::chrono::milliseconds>()>;
+  RunSenderReport Finish(int exit_code, std::chrono::milliseconds grace, const Hurry& hurry = nullptr);
 
  private:
   enum class Kind { kRow, kPicture, kArtifact };
   struct Item {
     Kind kind;
     std::function<absl::Status(WandbRun& run)> send;
-    std::function<void()> gone;  // when it was sent or lost; may be empty
+    std::function<void()> gone = nullptr;   // when it was sent or lost; may be empty
+    std::vector<std::string> aliases = {};  // of an artifact
   };
   // A wandb-core and the run in it.
   struct Session {
@@ -88,9 +94,11 @@ class RunSender {
     std::unique_ptr<WandbRun> run;
   };
 
-  size_t CapacityFor(Kind kind) const;
   void Put(Item item);
-  std::optional<Item> Take(std::chrono::milliseconds time);
+  void PutArtifact(Item item);
+  absl::Status SendArtifact(WandbRun& run, const WandbArtifact& artifact, bool when_offline);
+  std::optional<Item> Take();
+  bool MayTakeArtifact() const { return !artifacts_.empty() && !uploading_; }
   void PutBack(Item item);
   void CountLost(Kind kind);
   void LoseQueue();
@@ -108,6 +116,8 @@ class RunSender {
   void TellLosses();
   void TellStorage(const absl::Status& status);
   void Warn(const std::string& kind, const std::string& line);
+  bool IsDrained();
+  bool IsGraceOver();
   bool IsFinishing();
   std::chrono::milliseconds GraceLeft();
 
@@ -121,7 +131,9 @@ class RunSender {
   std::mutex mutex_;  // of what follows
   std::condition_variable changed_;
   std::deque<Item> queue_;
-  size_t counts_[3] = {};  // of each kind in the queue
+  size_t pictures_ = 0;         // in the queue
+  std::deque<Item> artifacts_;  // that wait
+  bool uploading_ = false;      // an artifact
   RunSenderReport report_;
   bool finishing_ = false;
   bool ended_ = false;    // the thread sends nothing more

@@ -1,6 +1,7 @@
 #include "tools/wandb/run_sender.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -73,7 +74,9 @@ class RunSenderTest : public testing::Test {
     options_.run.folder = folder_;
     options_.run.init_timeout = seconds(2);
     options_.run.finish_timeout = seconds(2);
-    options_.say = said_.Sink();
+    options_.opened = [say = said_.Sink()](const WandbRun& run) {
+      say(run.online() ? run.Url() : "offline " + run.folder());
+    };
     options_.warn = warned_.Sink();
   }
   ~RunSenderTest() override { EXPECT_TRUE(RemoveTree(SystemFileOps(), folder_).ok()); }
@@ -143,7 +146,8 @@ TEST_F(RunSenderTest, OnlineAllReachesTheServer) {
     sender.LogImage("view", 3, png, "caption");
     sender.LogConsole("a line");
     sender.SetSummary("best", "2");
-    sender.LogArtifact({"model-run1", "model", {{"weights", weights}}, {"last"}}, [&] { staged.set_value(); });
+    sender.LogArtifact({"model-run1", "model", {{"weights", weights}}, {"last"}, "{}", "step-3"}, false,
+                       [&] { staged.set_value(); });
     staged.get_future().wait();
     EXPECT_TRUE(SystemFileOps().RemoveFile(weights).ok());
     const RunSenderReport report = sender.Finish(0, kGrace);
@@ -158,7 +162,8 @@ TEST_F(RunSenderTest, OnlineAllReachesTheServer) {
   EXPECT_EQ(run["summary"]["best"], 2);
   EXPECT_THAT(run["output"], SizeIs(1));
   EXPECT_EQ(server_.State()["artifacts"][0]["state"], "COMMITTED");
-  EXPECT_THAT(said_.All(), ElementsAre("Weights & Biases: " + server_.Credentials().app_url + "/team/roads/runs/run1"));
+  EXPECT_EQ(server_.State()["artifacts"][0]["aliases"], json({"last", "step-3"}));
+  EXPECT_THAT(said_.All(), ElementsAre(server_.Credentials().app_url + "/team/roads/runs/run1"));
   EXPECT_THAT(warned_.All(), SizeIs(0));
 }
 
@@ -228,13 +233,102 @@ TEST_F(RunSenderTest, AnArtifactThatIsRefusedCostsOnlyItself) {
   server_.SetFaults("CreateArtifact 403");
   std::ofstream(folder_ + "/weights") << "weights";
   RunSender sender(SystemFileOps(), options_);
-  sender.LogArtifact({"model-run1", "model", {{"weights", folder_ + "/weights"}}, {"last"}});
+  sender.LogArtifact({"model-run1", "model", {{"weights", folder_ + "/weights"}}, {"last"}}, false);
   sender.LogRow(1, {{"loss", 1}});
   const RunSenderReport report = sender.Finish(0, kGrace);
   EXPECT_EQ(report.lost_artifacts, 1);
   EXPECT_FALSE(report.complete);
   EXPECT_THAT(server_.Run("run1")["history"], SizeIs(1));
   EXPECT_THAT(warned_.All(), ElementsAre(HasSubstr("the artifact model-run1")));
+}
+
+TEST_F(RunSenderTest, ArtifactsGoOneAfterTheOtherAndTheNewestMatters) {
+  server_.SetFaults("PUT silence 1");
+  std::ofstream(folder_ + "/weights") << "weights";
+  RunSender sender(SystemFileOps(), options_);
+  std::vector<int> gone;  // by this thread, but for the first
+  std::promise<void> first;
+  const auto log = [&](int number, std::vector<std::string> aliases) {
+    sender.LogArtifact({"model-run1", "model", {{"weights", folder_ + "/weights"}}, std::move(aliases)}, false,
+                       [&, number] { number == 1 ? first.set_value() : gone.push_back(number); });
+  };
+  log(1, {"last"});
+  first.get_future().wait();  // it is being uploaded, and the server takes its time
+  log(2, {"last"});
+  log(3, {"last", "best"});
+  EXPECT_THAT(gone, ElementsAre(2));
+  log(4, {"last"});  // 3 stays: it is the best
+  EXPECT_THAT(gone, ElementsAre(2));
+  log(5, {"last", "best"});
+  EXPECT_THAT(gone, ElementsAre(2, 3, 4));
+  // Nobody waits for an hour.
+  const RunSenderReport report = sender.Finish(0, std::chrono::hours(1), [] { return seconds(2); });
+  EXPECT_FALSE(report.complete);
+  EXPECT_EQ(report.lost_artifacts, 2);
+  EXPECT_THAT(gone, ElementsAre(2, 3, 4, 5));
+  // Nothing of them is left on the disk.
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_ + "/wandb")) {
+    EXPECT_NE(entry.path().filename(), "weights") << entry.path();
+  }
+}
+
+TEST_F(RunSenderTest, ArtifactsThatWaitAreUploadedInTheEnd) {
+  RunSender sender(SystemFileOps(), options_);
+  for (int i = 0; i < 3; ++i) {
+    const std::string path = absl::StrCat(folder_, "/weights", i);
+    std::ofstream(path) << i;
+    sender.LogArtifact({"model-run1", "model", {{"weights", path}}, {absl::StrCat("part-", i)}}, false);
+  }
+  EXPECT_TRUE(sender.Finish(0, kGrace).complete);
+  const json artifacts = server_.State()["artifacts"];
+  ASSERT_THAT(artifacts, SizeIs(3));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(artifacts[i]["state"], "COMMITTED");
+    EXPECT_EQ(artifacts[i]["aliases"], json({absl::StrCat("part-", i)}));
+  }
+}
+
+TEST_F(RunSenderTest, OfflineOnlyArtifactsThatAreWorthTheSpaceAreKept) {
+  options_.run.credentials.mode = WandbMode::kOffline;
+  std::ofstream(folder_ + "/weights") << "weights";
+  RunSender sender(SystemFileOps(), options_);
+  sender.LogArtifact({"model-run1", "model", {{"left_out", folder_ + "/weights"}}, {"a"}}, false);
+  sender.LogArtifact({"model-run1", "model", {{"kept", folder_ + "/weights"}}, {"b"}}, true);
+  EXPECT_TRUE(sender.Finish(0, kGrace).complete);
+  std::vector<std::string> kept;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_ + "/wandb")) {
+    if (entry.path().string().find("/artifacts/") != std::string::npos && entry.is_regular_file()) {
+      kept.push_back(entry.path().filename());
+    }
+  }
+  EXPECT_THAT(kept, ElementsAre("kept"));
+}
+
+TEST_F(RunSenderTest, WhatAKilledProcessHadNamedIsRemoved) {
+  const std::string left = folder_ + "/wandb/run-20260101_000000-run1/artifacts/1-abc",
+                    others = folder_ + "/wandb/run-20260101_000000-run2/artifacts/1-abc",
+                    offline = folder_ + "/wandb/offline-run-20260101_000000-run1/artifacts/1-abc";
+  for (const std::string& folder : {left, others, offline}) std::filesystem::create_directories(folder);
+  EXPECT_TRUE(SendRows(1).complete);
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_TRUE(std::filesystem::exists(others));
+  EXPECT_TRUE(std::filesystem::exists(offline));
+}
+
+TEST_F(RunSenderTest, APreemptedRunIsOne) {
+  RunSender sender(SystemFileOps(), options_);
+  EXPECT_TRUE(sender.Finish(75, kGrace).complete);
+  EXPECT_EQ(server_.Run("run1")["exit_code"], 75);
+  EXPECT_EQ(server_.Run("run1")["preempting"], true);
+}
+
+TEST_F(RunSenderTest, TrainingGoesFirst) {
+  RunSender sender(SystemFileOps(), options_);
+  said_.WaitForOneWith("/runs/run1");
+  const std::vector<pid_t> cores = Cores();
+  ASSERT_THAT(cores, SizeIs(1));
+  EXPECT_EQ(getpriority(PRIO_PROCESS, static_cast<id_t>(cores[0])), 10);
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), 0);
 }
 
 TEST_F(RunSenderTest, KilledWandbCoreIsStartedAgainAndTheRunGoesOn) {
@@ -263,7 +357,8 @@ TEST_F(RunSenderTest, WithoutAProgramItGivesUpAndLosesAll) {
   std::ofstream(folder_ + "/weights") << "weights";
   std::promise<void> gone;
   sender.LogRow(1, {{"loss", 1}});
-  sender.LogArtifact({"model-run1", "model", {{"weights", folder_ + "/weights"}}, {}}, [&] { gone.set_value(); });
+  sender.LogArtifact({"model-run1", "model", {{"weights", folder_ + "/weights"}}, {}}, false,
+                     [&] { gone.set_value(); });
   gone.get_future().wait();
   const RunSenderReport report = sender.Finish(0, kGrace);
   EXPECT_EQ(report.lost_rows, 1);

@@ -1,7 +1,6 @@
 #include "tools/wandb/sync_session.h"
 
 #include <filesystem>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,16 +10,12 @@
 #include "base/progress_bar.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
-#include "tools/wandb/core_client.h"
-#include "tools/wandb/core_process.h"
+#include "tools/wandb/core_session.h"
 #include "tools/wandb/credentials.h"
 #include "tools/wandb/offline_sync.h"
-#include "wandb/proto/wandb_server.pb.h"
 
 namespace cubist {
 namespace {
-
-using std::chrono::seconds;
 
 absl::Status FindAll(const SyncRequest& request, std::vector<SyncedRun>* runs) {
   for (const std::string& path : request.paths) {
@@ -30,13 +25,6 @@ absl::Status FindAll(const SyncRequest& request, std::vector<SyncedRun>* runs) {
     }
   }
   return absl::OkStatus();
-}
-
-absl::Status EndCore(CoreClient& client, CoreProcess& process) {
-  wandb_internal::ServerRequest teardown;
-  teardown.mutable_inform_teardown()->set_exit_code(0);
-  RETURN_IF_ERROR(client.Send(teardown, seconds(10)));
-  return process.Wait(seconds(10));
 }
 
 }  // namespace
@@ -58,8 +46,7 @@ absl::Status SyncAll(const std::string& argv0, const SyncRequest& request, std::
   core.environment = environment;
   core.folder = std::filesystem::path(runs->front().log).parent_path().string() + "/logs";
   core.stop = stop;
-  ASSIGN_OR_RETURN(const std::unique_ptr<CoreProcess> process, CoreProcess::Start(SystemFileOps(), core));
-  ASSIGN_OR_RETURN(const std::unique_ptr<CoreClient> client, CoreClient::Connect(process->socket_path()));
+  ASSIGN_OR_RETURN(CoreSession session, CoreSession::Start(SystemFileOps(), core));
   ProgressBar bar(absl::StrCat("uploading ", CountOf(static_cast<uint64_t>(to_do), "run")), to_do,
                   StandardErrorIsTerminal());
   int64_t done = 0;
@@ -67,7 +54,7 @@ absl::Status SyncAll(const std::string& argv0, const SyncRequest& request, std::
   for (SyncedRun& run : *runs) {
     if (run.skipped) continue;
     run.status = UploadRun(
-        SystemFileOps(), *client, run.log, options,
+        SystemFileOps(), *session.client, run.log, options,
         [&run](const std::string& remark) { run.remarks.push_back(remark); },
         [&] {
           bar.Update(done);
@@ -81,7 +68,7 @@ absl::Status SyncAll(const std::string& argv0, const SyncRequest& request, std::
     bar.Update(++done);
   }
   bar.Finish();
-  (void)EndCore(*client, *process);  // all that it had to do is answered
+  (void)session.End();  // all that it had to do is answered
   return first;
 }
 

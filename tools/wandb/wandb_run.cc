@@ -119,9 +119,21 @@ absl::Status WandbRun::MakeFolders() {
                            options_.id);
     named += 1;
   } while (Exists(folder_));
+  RemoveLeftArtifacts();
   // wandb-core makes none of them.
   RETURN_IF_ERROR(MakeDirectories(ops_, folder_ + "/files"));
   return MakeDirectories(ops_, folder_ + "/logs");
+}
+
+// Files of artifacts that a process which was killed had named: nobody uploads them, and they take space.
+void WandbRun::RemoveLeftArtifacts() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.folder + "/wandb", error)) {
+    const std::string name = entry.path().filename().string();
+    if (absl::StartsWith(name, "run-") && absl::EndsWith(name, "-" + options_.id)) {
+      (void)RemoveTree(ops_, entry.path().string() + "/artifacts");
+    }
+  }
 }
 
 std::string WandbRun::LogFile() const { return absl::StrCat(folder_, "/run-", options_.id, ".wandb"); }
@@ -231,12 +243,13 @@ absl::Status WandbRun::Send(pb::Record record) {
   return client_.Send(request, options_.send_deadline);
 }
 
-absl::StatusOr<CoreClient::Response> WandbRun::Ask(pb::Record record, milliseconds deadline) {
+absl::StatusOr<CoreClient::Response> WandbRun::Ask(pb::Record record, milliseconds deadline,
+                                                   const std::function<absl::Status()>& look) {
   pb::ServerRequest request;
   record.mutable__info()->set_stream_id(options_.id);
   if (record.has_request()) record.mutable_control()->set_local(true);
   *request.mutable_record_publish() = std::move(record);
-  return client_.Ask(request, deadline);
+  return client_.Ask(request, deadline, look);
 }
 
 absl::Status WandbRun::LogItems(int64_t step, const std::vector<std::pair<std::string, std::string>>& items) {
@@ -316,6 +329,7 @@ absl::Status WandbRun::LogArtifact(const WandbArtifact& artifact, const std::ato
   described.set_type(artifact.type);
   described.set_metadata(artifact.metadata);
   for (const std::string& alias : artifact.aliases) described.add_aliases(alias);
+  if (!artifact.own_alias.empty()) described.add_aliases(artifact.own_alias);
   described.set_client_id(RandomWord(128));
   described.set_sequence_client_id(RandomWord(128));
   described.set_finalize(true);
@@ -358,7 +372,7 @@ absl::Status WandbRun::LogArtifact(const WandbArtifact& artifact, const std::ato
           const std::string& error = response->result_communicate().response().log_artifact_response().error_message();
           if (!error.empty()) status = PeerLostError(error);
         }
-        if (status.ok()) (void)RemoveTree(ops, staging);
+        (void)RemoveTree(ops, staging);  // what was not uploaded, nobody comes back for
         done(Annotate(status, absl::StrCat("the artifact ", name)));
       });
 }
@@ -371,10 +385,16 @@ absl::StatusOr<std::vector<std::string>> WandbRun::Warnings(milliseconds deadlin
   return std::vector<std::string>(messages.warning().begin(), messages.warning().end());
 }
 
-absl::Status WandbRun::Finish(int exit_code, milliseconds deadline, std::vector<std::string>* warnings) {
+absl::Status WandbRun::Finish(int exit_code, milliseconds deadline, std::vector<std::string>* warnings,
+                              const std::function<absl::Status()>& look) {
+  if (exit_code == static_cast<int>(ExitCode::kPreempted)) {
+    pb::Record preempting;
+    preempting.mutable_preempting();
+    RETURN_IF_ERROR(Send(std::move(preempting)));
+  }
   pb::Record record;
   record.mutable_exit()->set_exit_code(exit_code);
-  const absl::StatusOr<CoreClient::Response> response = Ask(std::move(record), deadline);
+  const absl::StatusOr<CoreClient::Response> response = Ask(std::move(record), deadline, look);
   std::vector<std::string> said;
   if (response.ok()) said = Warnings(kLastWordsDeadline).value_or(std::vector<std::string>());
   pb::ServerRequest finish;

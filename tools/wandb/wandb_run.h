@@ -51,6 +51,7 @@ struct WandbArtifact {
   std::vector<std::pair<std::string, std::string>> files;  // path in the artifact, file
   std::vector<std::string> aliases;                        // "latest" has to be among them to be set
   std::string metadata = "{}";                             // JSON
+  std::string own_alias = {};                              // of this version alone; may be empty
 };
 
 // Eight letters and digits, different for each call.
@@ -85,8 +86,10 @@ class WandbRun {
   // What wandb-core has to say since the last call.
   absl::StatusOr<std::vector<std::string>> Warnings(std::chrono::milliseconds deadline);
   // Uploads the rest, for `deadline` at most, and ends the run; nothing may be told to it after. PeerLostError also if
-  // not all was uploaded. `warnings` (may be null) gets what wandb-core has to say of it.
-  absl::Status Finish(int exit_code, std::chrono::milliseconds deadline, std::vector<std::string>* warnings = nullptr);
+  // not all was uploaded. The exit code 75 makes it a preempted run. `warnings` (may be null) gets what wandb-core has
+  // to say of it; `look` (may be null) is called some times a second, and an error of it ends the upload.
+  absl::Status Finish(int exit_code, std::chrono::milliseconds deadline, std::vector<std::string>* warnings = nullptr,
+                      const std::function<absl::Status()>& look = nullptr);
 
   // wandb-core says nothing of a full disk: it loses what it cannot store. StorageError if a small file cannot be
   // written beside its log.
@@ -109,12 +112,14 @@ class WandbRun {
   WandbRun(FileOps& ops, CoreClient& client, const WandbRunOptions& options)
       : ops_(ops), client_(client), options_(options) {}
   absl::Status MakeFolders();
+  void RemoveLeftArtifacts();
   void Describe(wandb_internal::Settings* settings) const;
   absl::Status Start();
   absl::Status StartRun();
   absl::Status DefineStepMetric();
   absl::Status Send(wandb_internal::Record record);
-  absl::StatusOr<CoreClient::Response> Ask(wandb_internal::Record record, std::chrono::milliseconds deadline);
+  absl::StatusOr<CoreClient::Response> Ask(wandb_internal::Record record, std::chrono::milliseconds deadline,
+                                           const std::function<absl::Status()>& look = nullptr);
   absl::Status LogItems(int64_t step, const std::vector<std::pair<std::string, std::string>>& items);
   std::string LogFile() const;
 

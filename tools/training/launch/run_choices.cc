@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "tools/tasks/built_models.h"
 #include "tools/training/checkpoint/run_folder.h"
+#include "tools/wandb/credentials.h"
 
 namespace cubist {
 namespace {
@@ -30,15 +31,26 @@ absl::StatusOr<std::string> NewOrLatestRunFolder(const TrainFlags& flags, const 
 
 }  // namespace
 
+absl::StatusOr<bool> LogsToWandb(const TrainFlags& flags, const ValidatedExperiment& experiment) {
+  const bool writes_logs = !flags.dry_run && flags.replay_step == 0;
+  if (experiment.proto().logging().logger_type() != WANDB || !writes_logs) return false;
+  ASSIGN_OR_RETURN(const WandbCredentials credentials, ReadWandbCredentials(CurrentEnvironment()));
+  if (credentials.mode == WandbMode::kDisabled) return false;
+  const absl::Status key = CheckKeyForLogging(credentials);
+  if (!key.ok()) {
+    return Annotate(key,
+                    absl::StrCat("logging.logger_type is WANDB (", experiment.OriginOf("logging.logger_type"), ")"));
+  }
+  return true;
+}
+
 absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment) {
   if (flags.device == "cuda") {
     return ConfigError("--device cuda: this version trains on the CPU only; leave --device out or use --device cpu");
   }
   std::vector<std::string> mistakes;
-  if (experiment.proto().logging().logger_type() == WANDB && !flags.dry_run) {
-    mistakes.push_back(absl::StrCat("logging.logger_type is WANDB (", experiment.OriginOf("logging.logger_type"),
-                                    "), which this version cannot do yet: use --logger_type none; metrics.jsonl and "
-                                    "TensorBoard events are always written"));
+  if (const absl::Status logs = LogsToWandb(flags, experiment).status(); !logs.ok()) {
+    mistakes.emplace_back(logs.message());
   }
   const Precision precision = experiment.proto().training().precision();
   const bool computes = !flags.dry_run || CheckModelIsBuilt(experiment.proto()).ok();
@@ -50,6 +62,13 @@ absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const Validate
   }
   if (!mistakes.empty()) return ConfigError(absl::StrJoin(mistakes, "\n"));
   return std::string("cpu");
+}
+
+absl::StatusOr<std::string> WandbCoreOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                        const RankPlan& plan, const absl::StatusOr<std::string>& wandb_core) {
+  if (!plan.has_rank_zero()) return std::string();
+  ASSIGN_OR_RETURN(const bool logs, LogsToWandb(flags, experiment));
+  return logs ? wandb_core : std::string();
 }
 
 absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,

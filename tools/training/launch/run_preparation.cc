@@ -135,7 +135,7 @@ void RemoveIfUnused(FileOps& ops, const PreparedRun& run, int exit_code) {
 
 absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flags,
                                                           const ValidatedExperiment& experiment, const RankPlan& plan,
-                                                          const RunFolder& folder, const std::string& worker,
+                                                          const RunFolder& folder, const RunPrograms& programs,
                                                           const std::string& device) {
   ASSIGN_OR_RETURN(const int config, FileInMemory(experiment.CanonicalText()));
   WorkerPlace place;
@@ -158,7 +158,7 @@ absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flag
     command.rank = place.rank = plan.first_rank + i;
     place.local_rank = plan.first_local_rank + i;
     place.listen_descriptor = place.rank == 0 ? listening : -1;
-    command.arguments = {worker, absl::StrCat("--config=/proc/self/fd/", config),
+    command.arguments = {programs.worker, absl::StrCat("--config=/proc/self/fd/", config),
                          absl::StrCat("--run_dir=", folder.path()), absl::StrCat("--device=", device)};
     if (!flags.init_from.empty()) command.arguments.push_back(absl::StrCat("--init_from=", flags.init_from));
     if (!flags.resume_from.empty()) command.arguments.push_back(absl::StrCat("--resume_from=", flags.resume_from));
@@ -167,6 +167,9 @@ absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flag
       command.arguments.push_back(absl::StrCat("--profile_steps=", range->first, ":", range->last));
     }
     if (flags.replay_step > 0) command.arguments.push_back(absl::StrCat("--replay_step=", flags.replay_step));
+    if (place.rank == 0 && !programs.wandb_core.empty()) {
+      command.arguments.push_back(absl::StrCat("--wandb_core=", programs.wandb_core));
+    }
     command.environment = WorkerEnvironment(place);
     // c10d warns about loopback addresses without a name and the like, with a backtrace each.
     if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) command.environment.push_back("TORCH_CPP_LOG_LEVEL=ERROR");

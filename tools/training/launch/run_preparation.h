@@ -46,15 +46,21 @@ absl::StatusOr<PreparedRun> PrepareRunFolder(FileOps& ops, const std::string& pa
 // folder if this call made it and neither a row nor a checkpoint came into it.
 void RemoveIfUnused(FileOps& ops, const PreparedRun& run, int exit_code);
 
+// Paths of the programs that a run is made of.
+struct RunPrograms {
+  std::string worker;
+  std::string wandb_core;  // where rank 0 needs it
+};
+
 // The workers that this call starts, with the sockets and the config that they inherit. A worker's command line:
 //   train_worker --config=PATH --run_dir=DIR --device=cpu|cuda [--init_from=REF] [--resume_from=REF]
-//                [--allow_fallback] [--profile_steps=FIRST:LAST] [--replay_step=N]
+//                [--allow_fallback] [--profile_steps=FIRST:LAST] [--replay_step=N] [--wandb_core=PATH]
 // PATH is a file in memory with the canonical config; who writes <run>/config.textproto is rank 0, once it has
 // found that the run may go on with it. Rank and rendezvous are in the environment: see ReadWorkerPlace().
 // Rank 0 writes to this process's output, other ranks to <run>/logs/rank-N.log; with --log_dir all of them there.
 absl::StatusOr<std::vector<WorkerCommand>> WorkerCommands(const TrainFlags& flags,
                                                           const ValidatedExperiment& experiment, const RankPlan& plan,
-                                                          const RunFolder& folder, const std::string& worker,
+                                                          const RunFolder& folder, const RunPrograms& programs,
                                                           const std::string& device);
 
 }  // namespace cubist

@@ -61,6 +61,8 @@ void DefineFlags(CLI::App* app, TrainFlags* flags) {
          "What is added to the files that are always written")
       ->check(CLI::IsMember({"none", "wandb", "tensorboard"}))
       ->type_name("TYPE");
+  field("--wandb_entity", "logging.wandb.entity", "NAME", "User or team whose the run is at Weights & Biases");
+  field("--wandb_project", "logging.wandb.project", "NAME", "Project of the run at Weights & Biases");
 
   app->add_option("--device", flags->device, "Where to train; auto: what this machine has")
       ->check(CLI::IsMember({"cpu", "cuda", "auto"}))

@@ -14,7 +14,9 @@
 #include "tools/training/checkpoint/checkpoint_store.h"
 #include "tools/training/checkpoint/run_folder.h"
 #include "tools/training/communicator/rank_agreement.h"
+#include "tools/training/launch/rendezvous_environment.h"
 #include "tools/training/logging/ledger.h"
+#include "tools/training/logging/wandb_logger.h"
 #include "tools/training/loop/optimizer_state.h"
 #include "tools/training/loop/replay.h"
 #include "tools/training/loop/run_logger.h"
@@ -25,6 +27,22 @@
 
 namespace cubist {
 namespace {
+
+// Null where the run is not logged there. The run's checkpoints know from here on which run it is there.
+absl::StatusOr<std::unique_ptr<WandbLogger>> StartWandb(FileOps& ops, const Experiment& config,
+                                                        const RunOptions& options, checkpoint::TrainingState* state) {
+  if (config.logging().logger_type() != WANDB) return nullptr;
+  const auto known = state->texts().find(kWandbRunId);
+  WandbLoggerOptions logger;
+  logger.wandb_core = options.wandb_core;
+  logger.environment = CurrentEnvironment();
+  logger.run_folder = options.run_directory;
+  logger.config = config;
+  if (known != state->texts().end()) logger.run_id = known->second;
+  ASSIGN_OR_RETURN(std::unique_ptr<WandbLogger> wandb, WandbLogger::Start(ops, std::move(logger)));
+  if (wandb != nullptr) (*state->mutable_texts())[kWandbRunId] = wandb->run_id();
+  return wandb;
+}
 
 absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& options, Communicator& communicator) {
   const Experiment& config = experiment.proto();
@@ -52,7 +70,9 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
   if (is_first_rank) {
     const ClipIndex& clips = parts.data->clips();
     const int64_t step = start.state.step();
-    logger = std::make_unique<RunLogger>(ops, folder, step > 0 ? std::optional<int64_t>(step) : std::nullopt);
+    ASSIGN_OR_RETURN(std::unique_ptr<WandbLogger> wandb, StartWandb(ops, config, options, &start.state));
+    logger = std::make_unique<RunLogger>(ops, folder, step > 0 ? std::optional<int64_t>(step) : std::nullopt,
+                                         std::move(wandb));
     for (const std::string& warning : clips.warnings()) logger->Message("warning: " + warning);
     for (const std::string& line : start.lines) logger->Message(line);
     logger->Message(absl::StrCat(config.name(), ": ", parts.optimizer->parameter_count(), " parameters; ",
@@ -91,7 +111,7 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
                                    profiler.get(),
                                    start.resumed_own};
   const absl::Status status = Trainer(trainer_parts, std::move(start.state)).Run();
-  if (logger != nullptr) logger->Finish();
+  if (logger != nullptr) logger->Finish(status, options.stop_requested);
   return status;
 }
 

@@ -19,6 +19,7 @@ struct RunOptions {
   int local_world_size = 1;    // ranks on this machine, which share its cores
   StartOptions start;
   std::string program_version;
+  std::string wandb_core;                  // that program's path, where logging.logger_type is WANDB
   std::function<bool()> stop_requested;    // polled in every loop and wait
   int64_t replay_step = 0;                 // take this step of the run's ledger again instead; 0: train
   std::optional<StepRange> profile_steps;  // a Chrome trace of these is written

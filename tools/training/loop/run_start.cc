@@ -212,8 +212,10 @@ class Starter {
   absl::StatusOr<checkpoint::TrainingState> ResumeElsewhere() {
     ASSIGN_OR_RETURN(const std::unique_ptr<AnyCheckpoint> other, OpenFor("--resume_from", options_.resume_from));
     store_.SetParent(other->description().identity);
-    const bool is_ours = other->description().format == CheckpointFormat::kCubist;
-    return is_ours ? Resume(*other) : ResumeReference(*other);
+    if (other->description().format != CheckpointFormat::kCubist) return ResumeReference(*other);
+    ASSIGN_OR_RETURN(checkpoint::TrainingState state, Resume(*other));
+    state.mutable_texts()->erase(kWandbRunId);  // this is another run
+    return state;
   }
 
   const ValidatedExperiment& experiment_;

@@ -13,6 +13,9 @@
 
 namespace cubist {
 
+// Key of TrainingState's texts: the run's id at Weights & Biases.
+inline constexpr char kWandbRunId[] = "wandb_run_id";
+
 struct StartOptions {
   std::string init_from;        // weights only, for a new run; empty: none
   std::string resume_from;      // full state from elsewhere, for a new run; empty: none

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status.h"
+#include "nlohmann/json.hpp"
 #include "tools/interchange/own_checkpoint.h"
 #include "tools/tasks/host_tensor_torch.h"
 #include "tools/training/checkpoint/rank_checkpoint.h"
@@ -406,6 +407,23 @@ int64_t Trainer::RollbackBase() const {
   return base == state_.counters().end() ? saved_step_ : base->second;
 }
 
+// Of the checkpoint that follows that of saved_step_.
+SavedCheckpoint Trainer::DescribeSaved(const std::string& folder) const {
+  SavedCheckpoint saved;
+  saved.step = Step();
+  saved.folder = folder;
+  saved.is_final = AtEnd();
+  nlohmann::ordered_json metadata = {
+      {"step", Step()}, {"config_hash", parts_.experiment.Hash()}, {"program_version", parts_.program_version}};
+  if (const auto best = state_.best_steps().find(kValidationLoss); best != state_.best_steps().end()) {
+    saved.is_best = best->second > saved_step_;
+    metadata["best_val_loss"] = state_.best_metrics().at(kValidationLoss);
+    metadata["best_val_loss_step"] = best->second;
+  }
+  saved.metadata = metadata.dump();
+  return saved;
+}
+
 absl::Status Trainer::Save(Saving saving) {
   RECORD_USER_SCOPE("save");
   FlushPending();
@@ -440,6 +458,7 @@ absl::Status Trainer::Save(Saving saving) {
     }
     return absl::OkStatus();
   }
+  if (parts_.logger != nullptr) parts_.logger->Saved(DescribeSaved(report->folder));
   saved_step_ = Step();
   origin_ = {Step(), state_.samples_consumed()};
   if (parts_.observer != nullptr) parts_.observer->Saved(Step());

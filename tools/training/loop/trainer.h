@@ -103,6 +103,7 @@ class Trainer {
   // run ends. The latter two have to succeed.
   enum class Saving { kPlanned, kTimed, kNeeded, kLast };
   absl::Status Save(Saving saving);
+  SavedCheckpoint DescribeSaved(const std::string& folder) const;
   void FlushPending();
   void SetPendingAside();
   StepStatus StatusOf(int64_t step, const Meter& meter) const;

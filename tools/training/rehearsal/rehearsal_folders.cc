@@ -3,9 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
@@ -23,15 +21,8 @@ bool Exists(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RehearsalFolders>> RehearsalFolders::Make(FileOps& ops, const std::string& run_folder) {
-  const char* given = std::getenv("TMPDIR");
-  std::string path = absl::StrCat(given != nullptr && *given != '\0' ? given : "/tmp", "/cubist-rehearsal-XXXXXX");
-  // Not through FileOps: this alone finds a name that nobody has, and no crash is to be survived here.
-  if (::mkdtemp(path.data()) == nullptr) {
-    return StorageError(absl::StrCat(path, ": cannot make a temporary folder: ", ErrnoText(errno),
-                                     "; name a place for it in the environment variable TMPDIR"));
-  }
-  return std::unique_ptr<RehearsalFolders>(
-      new RehearsalFolders(ops, std::filesystem::absolute(path).lexically_normal().string(), run_folder));
+  ASSIGN_OR_RETURN(std::string temporary, MakeTemporaryFolder("cubist-rehearsal"));
+  return std::unique_ptr<RehearsalFolders>(new RehearsalFolders(ops, std::move(temporary), run_folder));
 }
 
 RehearsalFolders::RehearsalFolders(FileOps& ops, std::string temporary, const std::string& run_folder)

@@ -80,7 +80,7 @@ absl::StatusOr<int> LaunchRehearsal(const TrainFlags& flags, const ValidatedExpe
     RETURN_IF_ERROR(PrepareData(ops, rehearsed, stop, /*for_rehearsal=*/true));
   }
   ASSIGN_OR_RETURN(std::vector<WorkerCommand> workers,
-                   WorkerCommands(flags, rehearsed, plan, RunFolder(run_folder), worker, device));
+                   WorkerCommands(flags, rehearsed, plan, RunFolder(run_folder), {worker, ""}, device));
   if (flags.dry_run) workers.resize(1);
   for (WorkerCommand& command : workers) {
     command.arguments.push_back(flags.dry_run ? "--rehearse=dry_run" : "--rehearse=preflight");

@@ -2,21 +2,13 @@
 #ifndef CUBIST_TOOLS_WANDB_TESTING_CORE_H_
 #define CUBIST_TOOLS_WANDB_TESTING_CORE_H_
 
-#include <memory>
 #include <string>
 
-#include "tools/wandb/core_client.h"
-#include "tools/wandb/core_process.h"
+#include "tools/wandb/core_session.h"
 
 namespace cubist {
 
-struct TestCore {
-  std::unique_ptr<CoreProcess> process;
-  std::unique_ptr<CoreClient> client;
-
-  // Ends it in peace; OK if it exits with 0.
-  absl::Status End();
-};
+using TestCore = CoreSession;
 
 // `folder` is for its files. Aborts the test where it does not start.
 TestCore StartTestCore(const std::string& folder);

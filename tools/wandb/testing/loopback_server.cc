@@ -59,6 +59,10 @@ void LoopbackServer::SetFaults(const std::string& lines) {
   if (!WriteFileAtomically(SystemFileOps(), folder_ + "/faults", lines).ok()) Fail("cannot write faults");
 }
 
+void LoopbackServer::Seed(const nlohmann::json& seed) {
+  if (!WriteFileAtomically(SystemFileOps(), folder_ + "/seed.json", seed.dump()).ok()) Fail("cannot write the seed");
+}
+
 nlohmann::json LoopbackServer::State() const {
   const auto text = ReadWholeFile(folder_ + "/state.json");
   return text.ok() ? nlohmann::json::parse(*text) : nlohmann::json::object();

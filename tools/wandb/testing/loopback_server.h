@@ -24,6 +24,8 @@ class LoopbackServer {
   WandbCredentials Credentials() const;
   // Lines "NAME ACTION [COUNT]", from the next request on: see loopback_server.py.
   void SetFaults(const std::string& lines);
+  // Before the next request it has this too, as others have put it there: see loopback_server.py.
+  void Seed(const nlohmann::json& seed);
   // What it holds, with all that it was sent before this call.
   nlohmann::json State() const;
   // State()["runs"] whose name is `id`; null if there is none.

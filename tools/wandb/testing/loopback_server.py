@@ -7,7 +7,11 @@ nothing of the real server's limits, and does not validate queries.
 In FOLDER: `port` once it listens; `state.json` after each request; `faults`, read before each, with lines
   NAME ACTION [COUNT]
 NAME: a GraphQL operation, file_stream, PUT, GET, or * for all of them. ACTION: an HTTP status; silence (no answer);
-die (the server ends); or wrong (GET: another body). COUNT: how often, always if it is left out.
+die (the server ends); wrong (GET: another body), cut (GET: half of the body), or stall (GET: half of it, and then
+nothing). COUNT: how often, always if it is left out. `seed.json`, taken before a request, is what others have put there:
+  {"runs": [{"entity", "project", "name", "displayName", "history": [{}], "files": {NAME: PATH}}],
+   "artifacts": [{"collection": [ENTITY, PROJECT, NAME], "aliases": [], "files": {NAME: PATH}}]}
+with each file's contents from PATH.
 """
 import base64
 import gzip
@@ -16,9 +20,11 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import sys
 import threading
 import time
+import urllib.parse
 
 FOLDER = pathlib.Path(sys.argv[1])
 KEY = "k" * 40
@@ -43,6 +49,35 @@ def fault(name):
             USED_FAULTS[line] = used + 1
             return action
     return None
+
+
+def take_seed():
+    try:
+        seed = json.loads((FOLDER / "seed.json").read_text())
+    except FileNotFoundError:
+        return
+    (FOLDER / "seed.json").unlink()
+    for given in seed.get("runs", []):
+        key = (given["entity"], given["project"], given["name"])
+        run = make_run(key)
+        run["displayName"] = given.get("displayName", run["displayName"])
+        run["history"] += [json.dumps(row) for row in given.get("history", [])]
+        for name, path in given.get("files", {}).items():
+            BLOBS["run/%s/%s/%s/%s" % (*key, name)] = pathlib.Path(path).read_bytes()
+            run["files"].add(name)
+    for given in seed.get("artifacts", []):
+        contents = {name: pathlib.Path(path).read_bytes() for name, path in given["files"].items()}
+        files = {name: md5(data) for name, data in contents.items()}
+        text = "wandb-artifact-manifest-v1\n" + "".join("%s:%s\n" % file for file in sorted(files.items()))
+        version = sum(a["collection"] == given["collection"] for a in ARTIFACTS.values())
+        artifact = {"id": identity("Artifact", len(ARTIFACTS)), "state": "COMMITTED", "type": "model",
+                    "digest": hashlib.md5(text.encode()).hexdigest(), "collection": given["collection"], "wanted": None,
+                    "aliases": set(), "files": files, "metadata": None, "run": None, "version": version,
+                    "manifest": None}
+        ARTIFACTS[artifact["id"]] = artifact
+        move_aliases(artifact, given["aliases"])
+        for name, data in contents.items():
+            BLOBS["artifact/%s/%s" % (artifact["id"], name)] = data
 
 
 def save_state():
@@ -182,8 +217,11 @@ def artifact_manifest(v, base):
 
 def file_node(base, name, key):
     data = BLOBS.get(key, b"")
-    return {"node": {"name": name, "directUrl": "%s/storage/%s" % (base, key), "sizeBytes": len(data),
-                     "md5": md5(data)}}
+    # What came later has a later time.
+    order = list(BLOBS).index(key) if key in BLOBS else 0
+    return {"node": {"name": name, "directUrl": "%s/storage/%s" % (base, urllib.parse.quote(key)),
+                     "sizeBytes": len(data), "md5": md5(data),
+                     "updatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1700000000 + order))}}
 
 
 def page_of(nodes, v):
@@ -243,6 +281,19 @@ def runs_named(v, _):
                                            run["displayName"] == wanted]}}}
 
 
+def sampled_history_page(v, _):
+    """Rows that have all keys of the spec, with these alone."""
+    if not project_exists(v):
+        return {"project": None}
+    run = RUNS.get((v["entity"], v["project"], v["run"]))
+    if run is None:
+        return {"project": {"run": None}}
+    keys = json.loads(v["spec"])["keys"]
+    rows = [json.loads(row) for row in run["history"]]
+    return {"project": {"run": {"sampledHistory": [
+        [{key: row[key] for key in keys} for row in rows if all(key in row for key in keys)]]}}}
+
+
 OPERATIONS = {
     "ArtifactFileURLs": artifact_file_urls,
     "ArtifactFileURLsByManifestEntries": artifact_file_urls_by_manifest_entries,
@@ -260,6 +311,7 @@ OPERATIONS = {
     "RunFiles": run_files,
     "RunResumeStatus": run_resume_status,
     "RunsNamed": runs_named,
+    "SampledHistoryPage": sampled_history_page,
     "ServerFeaturesQuery": lambda v, base: {"serverInfo": {"features": []}},
     "UpsertBucket": upsert_bucket,
     "Viewer": lambda v, base: {"viewer": {"id": identity("User"), "entity": DEFAULT_ENTITY, "username": "me",
@@ -279,6 +331,8 @@ def stream(run, body):
         elif name == "output.log":
             for i, line in enumerate(part["content"]):
                 run["output"][str(part["offset"] + i)] = line
+    if body.get("preempting"):
+        run["preempting"] = True
     if body.get("complete"):
         run["finished"], run["exit_code"] = True, body.get("exitcode")
 
@@ -312,11 +366,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def fails(self, name):
         """Does what a fault of this name says; whether the request is dealt with."""
         with LOCK:
+            take_seed()
             REQUESTS.append(name)
             action = fault(name)
             save_state()
-        if action is None or action == "wrong":
-            self.wrong = action == "wrong"
+        if action in (None, "wrong", "cut", "stall"):
+            self.flaw = action
             return False
         if action == "die":
             os._exit(1)
@@ -331,7 +386,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = "Basic " + base64.b64encode(("api:" + KEY).encode()).decode()
         if self.path == "/graphql":
             # Our own queries come without their name beside them.
-            operation = body.get("operationName") or body["query"].split("(")[0].split()[-1]
+            operation = body.get("operationName") or re.match(r"\s*\w+\s+(\w+)", body["query"]).group(1)
             if self.fails(operation):
                 return
             if self.headers.get("Authorization") != wanted:
@@ -373,14 +428,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply(200, b"")
 
     def do_GET(self):
-        self.wrong = False
         if self.fails("GET"):
             return
         with LOCK:
-            data = BLOBS.get(self.path[len("/storage/"):])
+            data = BLOBS.get(urllib.parse.unquote(self.path[len("/storage/"):]))
         if data is None:
             return self.reply(404, {"error": "not found"})
-        self.reply(200, b"something else" if self.wrong else data, "application/octet-stream")
+        if self.flaw in ("cut", "stall"):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[:len(data) // 2])
+            self.wfile.flush()
+            if self.flaw == "stall":
+                time.sleep(3600)
+            self.close_connection = True
+            return
+        self.reply(200, b"something else" if self.flaw == "wrong" else data, "application/octet-stream")
 
     do_HEAD = do_GET
 

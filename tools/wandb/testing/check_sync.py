@@ -1,38 +1,31 @@
-"""`wandb sync` of the Python package uploads an offline run of ours to a stand-in for the server, with all that is in it.
+"""check_sync.py MAKE_OFFLINE_RUN COMMAND...: COMMAND FOLDER uploads the offline run FOLDER with all that is in it.
 
-Arguments: the program that makes the run.
+COMMAND gets the key and the server, which is a stand-in, by its environment. Works in TEST_TMPDIR.
 """
-import json
 import os
 import pathlib
 import subprocess
 import sys
-import time
+
+from loopback import Loopback
 
 WORK = pathlib.Path(os.environ["TEST_TMPDIR"])
-SERVER = pathlib.Path(os.environ["TEST_SRCDIR"], os.environ["TEST_WORKSPACE"], "tools/wandb/testing/loopback_server.py")
 
 
 def main():
-    folder = WORK / "server"
-    folder.mkdir()
-    server = subprocess.Popen([sys.executable, str(SERVER), str(folder)])
+    make_offline_run, *command = sys.argv[1:]
+    server = Loopback(WORK / "server")
     try:
-        while not (folder / "port").exists():
-            assert server.poll() is None, "the server ended"
-            time.sleep(0.01)
-        subprocess.run([sys.argv[1], str(WORK / "run")], check=True)
+        subprocess.run([make_offline_run, str(WORK / "run")], check=True)
         (run,) = (WORK / "run" / "wandb").glob("offline-run-*")
-        environment = dict(os.environ, HOME=str(WORK), WANDB_API_KEY="k" * 40, WANDB_ERROR_REPORTING="false",
-                           WANDB_BASE_URL="http://127.0.0.1:" + (folder / "port").read_text())
-        said = subprocess.run([sys.executable, "-S", "-m", "wandb", "sync", str(run)], env=environment, cwd=WORK,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        environment = dict(server.environment(WORK), WANDB_ERROR_REPORTING="false")
+        said = subprocess.run([*command, str(run)], env=environment, cwd=WORK, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
         print(said.stdout)
-        assert said.returncode == 0
-        state = json.loads((folder / "state.json").read_text())
+        assert said.returncode == 0, said.returncode
+        state = server.state()
     finally:
         server.kill()
-        server.wait()
     assert state["unknown"] == [], state["unknown"]
     (seen,) = state["runs"]
     assert seen["name"] == "offline1" and seen["entity"] == "team" and seen["project"] == "roads"

@@ -1,0 +1,2 @@
+// Needs nothing but the C library.
+int main() { return 0; }
