@@ -123,7 +123,8 @@ bool WandbLogger::IsDue(const SavedCheckpoint& checkpoint) const {
 
 void WandbLogger::Saved(const SavedCheckpoint& checkpoint) {
   if (!upload_checkpoints_ || !IsDue(checkpoint)) return;
-  const std::string links = absl::StrCat(uploads_, "/", StepAlias(checkpoint.step));
+  // A number each: after a rollback a step is saved again, perhaps while its first checkpoint still waits.
+  const std::string links = absl::StrCat(uploads_, "/", StepAlias(checkpoint.step), "-", ++uploads_begun_);
   const auto files = LinkFiles(ops_, checkpoint.folder, links);
   if (!files.ok()) {
     (void)RemoveTree(ops_, links);

@@ -78,6 +78,7 @@ class WandbLogger {
   const WandbLoggerOptions options_;
   std::string run_id_;
   const std::string uploads_;  // folder with second names of what is being uploaded
+  int64_t uploads_begun_ = 0;
   bool upload_checkpoints_;
   std::chrono::steady_clock::time_point uploaded_at_;
   std::mutex mutex_;  // of lines_

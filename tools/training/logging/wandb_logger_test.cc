@@ -154,8 +154,25 @@ TEST_F(WandbLoggerTest, CheckpointsAreArtifacts) {
   EXPECT_EQ(artifacts[1]["aliases"], json({"last", "latest", "step-100"}));
   EXPECT_EQ(artifacts[1]["metadata"], R"({"step":100})");
   EXPECT_EQ(artifacts[1]["state"], "COMMITTED");
-  EXPECT_FALSE(fs::exists(options_.run_folder + "/wandb/uploads/step-50"));
-  EXPECT_FALSE(fs::exists(options_.run_folder + "/wandb/uploads/step-100"));
+  EXPECT_TRUE(fs::is_empty(options_.run_folder + "/wandb/uploads"));
+}
+
+TEST_F(WandbLoggerTest, AStepThatIsSavedAgainAfterARollbackIsAnother) {
+  server_.SetFaults("UpsertBucket silence 1");  // nothing is sent yet
+  wandb().set_grace_seconds(1);
+  const auto logger = Start();
+  SavedCheckpoint best = MakeCheckpoint(50);
+  best.is_best = true;  // does not give way to the other
+  logger->Saved(best);
+  logger->Saved(MakeCheckpoint(50));
+  std::vector<std::string> waiting;
+  for (const auto& entry : fs::directory_iterator(options_.run_folder + "/wandb/uploads")) {
+    waiting.push_back(entry.path().filename());
+  }
+  EXPECT_THAT(waiting, SizeIs(2));
+  EXPECT_THAT(logger->TakeLines(), IsEmpty());
+  logger->Finish(ExitCode::kPreempted, Never);
+  EXPECT_TRUE(fs::is_empty(options_.run_folder + "/wandb/uploads"));
 }
 
 TEST_F(WandbLoggerTest, WithinTheIntervalOnlyTheBestAndTheFinalOne) {
