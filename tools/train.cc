@@ -44,10 +44,12 @@ absl::StatusOr<int> Train(TrainFlags flags, const ValidatedExperiment& experimen
     return ConfigError(std::string(built.message()) +
                        "; the config has no mistake, and --dry_run tries it on the data");
   }
-  ASSIGN_OR_RETURN(const std::string device, ChooseDevice(flags, experiment));
   ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
+  ASSIGN_OR_RETURN(const RunChoices choices, ChooseRun(flags, experiment, plan.has_rank_zero()));
   RunPrograms paths;
-  ASSIGN_OR_RETURN(paths.wandb_core, WandbCoreOf(flags, experiment, plan, programs.wandb_core));
+  if (choices.logs_to_wandb) {
+    ASSIGN_OR_RETURN(paths.wandb_core, programs.wandb_core);
+  }
   if (!flags.log_dir.empty()) RETURN_IF_ERROR(MakeDirectories(SystemFileOps(), flags.log_dir));
   ASSIGN_OR_RETURN(paths.worker, programs.worker);
   ASSIGN_OR_RETURN(const std::string path, RunFolderOf(flags, experiment, plan));
@@ -56,13 +58,13 @@ absl::StatusOr<int> Train(TrainFlags flags, const ValidatedExperiment& experimen
   std::signal(SIGPIPE, SIG_IGN);
   RETURN_IF_ERROR(FetchStartReferences(path, programs.wandb_core, &flags));
   if (flags.dry_run || flags.preflight) {
-    return LaunchRehearsal(flags, experiment, plan, paths.worker, device, path, stop);
+    return LaunchRehearsal(flags, experiment, plan, paths.worker, choices.device, path, stop);
   }
   // The data first: where it cannot be made, no run folder is.
   RETURN_IF_ERROR(PrepareData(SystemFileOps(), experiment, stop));
   ASSIGN_OR_RETURN(const PreparedRun run, PrepareRunFolder(SystemFileOps(), path, plan));
   ASSIGN_OR_RETURN(const std::vector<WorkerCommand> workers,
-                   WorkerCommands(flags, experiment, plan, run.folder, paths, device));
+                   WorkerCommands(flags, experiment, plan, run.folder, paths, choices.device));
   if (stop->load()) return PreemptedError("stopped before the first step; start it again to go on");
   const absl::StatusOr<int> code = RunWorkers(workers);
   RemoveIfUnused(SystemFileOps(), run, code.ok() ? *code : static_cast<int>(ExitCodeOf(code.status())));

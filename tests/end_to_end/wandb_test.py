@@ -1,4 +1,6 @@
 """A training as Weights & Biases has it: online, offline and resumed."""
+import base64
+import hashlib
 import json
 import signal
 import subprocess
@@ -15,11 +17,11 @@ class WandbTest(WandbTestCase):
         """The server has the files of the checkpoint in this folder."""
         blobs = self.server.state()["blobs"]
         prefix = "artifact/%s/" % artifact["id"]
-        sizes = {name[len(prefix):]: blob["size"] for name, blob in blobs.items() if name.startswith(prefix)}
-        sizes.pop("wandb_manifest.json", None)
-        files = {str(path.relative_to(checkpoint)): path.stat().st_size
+        uploaded = {name[len(prefix):]: blob["md5"] for name, blob in blobs.items() if name.startswith(prefix)}
+        uploaded.pop("wandb_manifest.json", None)
+        files = {str(path.relative_to(checkpoint)): base64.b64encode(hashlib.md5(path.read_bytes()).digest()).decode()
                  for path in checkpoint.rglob("*") if path.is_file()}
-        self.assertEqual(sizes, files)
+        self.assertEqual(uploaded, files)
 
     def test_online(self):
         said = self.train("online", "--wandb_entity", "team", "--wandb_project", "roads", "--set",

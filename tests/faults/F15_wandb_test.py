@@ -1,6 +1,7 @@
 """F15: no network and no login at Weights & Biases, and all that can go wrong there: the same training, bit for bit."""
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import unittest
@@ -15,8 +16,8 @@ class F15WandbTest(WandbTestCase):
     def warnings(self, said):
         return [line for line in said.splitlines() if line.startswith("warning: Weights & Biases")]
 
-    def sync(self, run):
-        done = subprocess.run([str(SYNC), "runs/" + run], cwd=WORK, env=self.environment(), stdout=subprocess.PIPE,
+    def sync(self, run, folder=None):
+        done = subprocess.run([str(SYNC), folder or "runs/" + run], cwd=WORK, env=self.environment(), stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
         self.assertEqual(done.returncode, 0, done.stdout)
 
@@ -61,8 +62,20 @@ class F15WandbTest(WandbTestCase):
                 self.assert_same_training(run)
                 # Each kind of trouble once.
                 self.assertEqual(len(self.warnings(said)), len(set(self.warnings(said))), said)
-                if (name, action) != ("PUT", "403"):
-                    self.assertGreater(len(self.warnings(said)), 0, said)
+                self.assertGreater(len(self.warnings(said)), 0, said)
+
+    def test_pictures_alone_are_refused(self):
+        self.server.faults("PUT 403")
+        said = self.train("pictures", "--set", "logging.wandb.upload_checkpoints=false")
+        self.assert_same_training("pictures")
+        self.assertIn("files could not be uploaded", said)
+        self.assertEqual(self.seen("pictures")["files"], [])
+        self.server.faults()
+        # With the folder that it names: what was online is uploaded again only if one asks for it.
+        (folder,) = set(re.findall(r"it is in (\S+), and wandb_sync with this folder uploads it", said))
+        self.sync("pictures", folder)
+        self.assertGreater(len([name for name in self.seen("pictures")["files"] if name.endswith(".png")]), 5)
+        self.assert_complete("pictures")
 
     def test_the_server_dies_in_the_middle(self):
         for name in ("file_stream", "CreateArtifactFiles", "PUT"):

@@ -53,7 +53,7 @@ std::string ParentOf(const std::string& path) {
 // Why this version could not run the command.
 absl::Status CheckCanTrain(const TrainingCommand& command) {
   RETURN_IF_ERROR(CheckModelIsBuilt(command.experiment.proto()));
-  return ChooseDevice(command.flags, command.experiment).status();
+  return ChooseRun(command.flags, command.experiment, /*has_rank_zero=*/true).status();
 }
 
 // The newest checkpoint of a run, which a slot would go on from; none: a new run.

@@ -121,9 +121,14 @@ absl::Status CoreProcess::WaitUntilItListens(const std::string& port_file, const
 }
 
 CoreProcess::~CoreProcess() {
-  if (End().has_value()) return;
-  ::kill(pid_, SIGKILL);
-  (void)Wait(std::chrono::seconds(10));
+  if (!End().has_value()) {
+    ::kill(pid_, SIGKILL);
+    (void)Wait(std::chrono::seconds(10));
+  }
+  // One that was killed leaves its socket, in a folder made for that.
+  if (!socket_path_.empty() && SystemFileOps().RemoveFile(socket_path_).ok()) {
+    (void)SystemFileOps().RemoveDirectory(std::filesystem::path(socket_path_).parent_path().string());
+  }
 }
 
 std::optional<std::string> CoreProcess::End() {

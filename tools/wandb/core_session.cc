@@ -12,11 +12,12 @@ absl::StatusOr<CoreSession> CoreSession::Start(FileOps& ops, const CoreProcessOp
   return session;
 }
 
-absl::Status CoreSession::End() {
+absl::Status CoreSession::End(int exit_code, std::chrono::milliseconds deadline) {
+  const auto end = std::chrono::steady_clock::now() + deadline;
   wandb_internal::ServerRequest teardown;
-  teardown.mutable_inform_teardown()->set_exit_code(0);
-  RETURN_IF_ERROR(client->Send(teardown, std::chrono::seconds(10)));
-  return process->Wait(std::chrono::seconds(10));
+  teardown.mutable_inform_teardown()->set_exit_code(exit_code);
+  RETURN_IF_ERROR(client->Send(teardown, deadline));
+  return process->Wait(std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()));
 }
 
 }  // namespace cubist

@@ -2,6 +2,7 @@
 #ifndef CUBIST_TOOLS_WANDB_CORE_SESSION_H_
 #define CUBIST_TOOLS_WANDB_CORE_SESSION_H_
 
+#include <chrono>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -16,10 +17,10 @@ struct CoreSession {
   // Errors: those of CoreProcess::Start and CoreClient::Connect.
   static absl::StatusOr<CoreSession> Start(FileOps& ops, const CoreProcessOptions& options);
   // Lets it end, which removes its socket too. Without this it is killed. PeerLostError where it does not end well.
-  absl::Status End();
+  absl::Status End(int exit_code = 0, std::chrono::milliseconds deadline = std::chrono::seconds(10));
 
   std::unique_ptr<CoreProcess> process;
-  std::unique_ptr<CoreClient> client;
+  std::shared_ptr<CoreClient> client;
 };
 
 }  // namespace cubist

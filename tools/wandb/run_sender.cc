@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/count_of.h"
 #include "base/status.h"
-#include "wandb/proto/wandb_server.pb.h"
 
 namespace cubist {
 namespace {
@@ -248,19 +247,18 @@ void RunSender::Work() {
 }
 
 absl::Status RunSender::RunSession() {
-  Session session;
   CoreProcessOptions process;
   process.program = options_.program;
   process.folder = options_.run.folder + "/wandb/core";
   process.environment = options_.environment;
   process.stop = &abandoned_;
-  ASSIGN_OR_RETURN(session.process, CoreProcess::Start(ops_, process));
-  ASSIGN_OR_RETURN(session.client, CoreClient::Connect(session.process->socket_path()));
+  Session session;
+  ASSIGN_OR_RETURN(session.core, CoreSession::Start(ops_, process));
   absl::Status status = OpenRun(session);
   if (status.ok()) status = SendUntilFinish(session);
   if (status.ok()) return End(session);
   // What it can still do with what it holds.
-  const std::string end = session.process->End().value_or("");
+  const std::string end = session.core.process->End().value_or("");
   return Annotate(
       status, absl::StrCat(end.empty() ? "" : absl::StrCat("wandb-core ", end, "; "),
                            session.run == nullptr ? "no run was opened"
@@ -272,9 +270,9 @@ absl::Status RunSender::OpenRun(Session& session) {
   // The server has it from this process: it is gone on with.
   if (was_open_ && options.resume.empty()) options.resume = "allow";
   const bool online = options.credentials.mode == WandbMode::kOnline;
-  SetClient(session.client, /*opening=*/online);
-  absl::StatusOr<std::unique_ptr<WandbRun>> run = WandbRun::Open(ops_, *session.client, options);
-  SetClient(session.client, /*opening=*/false);
+  SetClient(session.core.client, /*opening=*/online);
+  absl::StatusOr<std::unique_ptr<WandbRun>> run = WandbRun::Open(ops_, *session.core.client, options);
+  SetClient(session.core.client, /*opening=*/false);
   if (run.ok()) {
     session.run = *std::move(run);
     was_open_ = true;
@@ -282,7 +280,7 @@ absl::Status RunSender::OpenRun(Session& session) {
     return absl::OkStatus();
   }
   // Finish() closes the connection; if nobody did, the server refused. Else wandb-core died, which another one may not.
-  const bool gave_up = session.client->closed();
+  const bool gave_up = session.core.client->closed();
   if (!online || (gave_up && !IsFinishing()) || ExitCodeOf(run.status()) == ExitCode::kStorage) return run.status();
   Warn("server", absl::StrCat(gave_up ? "the server did not answer in time" : std::string(run.status().message()),
                               "; the run goes on offline, and wandb_sync uploads it"));
@@ -299,7 +297,7 @@ absl::Status RunSender::SendUntilFinish(Session& session) {
       SendItem(*std::move(item), *session.run, &ended);
       RETURN_IF_ERROR(ended);
     }
-    if (session.client->closed()) return PeerLostError("the connection ended");
+    if (session.core.client->closed()) return PeerLostError("the connection ended");
     if (Clock::now() - last_look_ >= kLookInterval) LookAround(*session.run);
   }
   return PreemptedError("there was no time left");
@@ -375,11 +373,8 @@ absl::Status RunSender::End(Session& session) {
     const std::lock_guard<std::mutex> lock(mutex_);
     report_.complete = false;
   }
-  wandb_internal::ServerRequest teardown;
-  teardown.mutable_inform_teardown()->set_exit_code(exit_code);
-  (void)session.client->Send(teardown, GraceLeft());
   // What is on the server need not be here as well.
-  if (session.process->Wait(GraceLeft()).ok() && (!finished.ok() || !session.run->online())) {
+  if (session.core.End(exit_code, GraceLeft()).ok() && (!finished.ok() || !session.run->online())) {
     TellStorage(session.run->CheckStored());
   }
   return absl::OkStatus();

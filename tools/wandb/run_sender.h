@@ -4,9 +4,8 @@
 // 1. The thread starts wandb-core and opens the run. Where the server cannot be reached or refuses the run, it opens
 //    the run offline: nothing is lost, and wandb_sync uploads it later.
 // 2. Once a second it sends what is in the queue, oldest first. A full queue loses its oldest rows (pictures are
-// counted apart, and lose
-//    the new one); the losses are counted and told. Artifacts have a queue of their own and are uploaded one after the
-//    other; one that still waits gives way to a newer one that has all of its aliases.
+//    counted apart, and lose the new one); the losses are counted and told. Artifacts have a queue of their own and are
+//    uploaded one after the other; one that still waits gives way to a newer one that has all of its aliases.
 // 3. When wandb-core dies it is started again, some times; the run goes on with what came since. What was sent stays in
 //    the folder of the part of the run that died with it.
 // 4. Finish() lets the queues drain and ends the run, within a grace time; what is not uploaded then is in the folder.
@@ -30,8 +29,7 @@
 
 #include "base/file_ops.h"
 #include "tools/training/launch/rendezvous_environment.h"
-#include "tools/wandb/core_client.h"
-#include "tools/wandb/core_process.h"
+#include "tools/wandb/core_session.h"
 #include "tools/wandb/wandb_run.h"
 
 namespace cubist {
@@ -87,10 +85,9 @@ class RunSender {
     std::function<void()> gone = nullptr;   // when it was sent or lost; may be empty
     std::vector<std::string> aliases = {};  // of an artifact
   };
-  // A wandb-core and the run in it.
+  // A wandb-core and the run in it, which ends first.
   struct Session {
-    std::unique_ptr<CoreProcess> process;
-    std::shared_ptr<CoreClient> client;
+    CoreSession core;
     std::unique_ptr<WandbRun> run;
   };
 

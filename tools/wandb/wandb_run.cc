@@ -7,11 +7,13 @@
 #include <cmath>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/count_of.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 #include "tools/training/checkpoint/hashes.h"
@@ -29,6 +31,7 @@ using std::chrono::milliseconds;
 constexpr char kStepMetric[] = "trainer/global_step";
 // Of the Python package that the program comes from: the server looks at it.
 constexpr char kPackageVersion[] = "0.31.0";
+constexpr char kInternalLog[] = "/logs/debug-internal.log";  // of wandb-core, in the run's folder
 constexpr milliseconds kLastWordsDeadline = std::chrono::seconds(2);
 
 double Now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
@@ -154,7 +157,7 @@ void WandbRun::Describe(pb::Settings* settings) const {
   text(settings->mutable_sync_dir(), folder_);
   text(settings->mutable_sync_file(), LogFile());
   text(settings->mutable_log_dir(), folder_ + "/logs");
-  text(settings->mutable_log_internal(), folder_ + "/logs/debug-internal.log");
+  text(settings->mutable_log_internal(), folder_ + kInternalLog);
   settings->mutable_x_start_time()->set_value(start_time_);
   // Without these it tries for days.
   settings->mutable_init_timeout()->set_value(Seconds(options_.init_timeout));
@@ -409,7 +412,19 @@ absl::Status WandbRun::Finish(int exit_code, milliseconds deadline, std::vector<
   for (const std::string& text : said) {
     if (absl::StrContains(text, "Fatal error while uploading")) return PeerLostError("the server refused it");
   }
-  return absl::OkStatus();
+  return CheckFilesUploaded();
+}
+
+absl::Status WandbRun::CheckFilesUploaded() const {
+  const std::string path = folder_ + kInternalLog;
+  std::ifstream log(path);
+  int64_t failed = 0;
+  for (std::string line; std::getline(log, line);) {
+    // Files of artifacts are of kind 2; what becomes of those, their answers say.
+    if (absl::StrContains(line, "file transfer: upload: failed") && !absl::StrContains(line, "FileKind: 2")) ++failed;
+  }
+  if (failed == 0) return absl::OkStatus();
+  return PeerLostError(absl::StrCat(CountOf(static_cast<uint64_t>(failed), "file"), " could not be uploaded: ", path));
 }
 
 absl::Status WandbRun::ProbeFolder() {

@@ -109,6 +109,8 @@ class WandbRun {
   std::string Url() const;
 
  private:
+  // PeerLostError if wandb-core gave up a picture or another file, of which it tells its log alone.
+  absl::Status CheckFilesUploaded() const;
   WandbRun(FileOps& ops, CoreClient& client, const WandbRunOptions& options)
       : ops_(ops), client_(client), options_(options) {}
   absl::Status MakeFolders();

@@ -29,8 +29,7 @@ absl::StatusOr<std::string> NewOrLatestRunFolder(const TrainFlags& flags, const 
   return ChooseRunFolder(base, flags.fresh);
 }
 
-}  // namespace
-
+// Whether config, flags and environment have the run log to Weights & Biases.
 absl::StatusOr<bool> LogsToWandb(const TrainFlags& flags, const ValidatedExperiment& experiment) {
   const bool writes_logs = !flags.dry_run && flags.replay_step == 0;
   if (experiment.proto().logging().logger_type() != WANDB || !writes_logs) return false;
@@ -44,14 +43,16 @@ absl::StatusOr<bool> LogsToWandb(const TrainFlags& flags, const ValidatedExperim
   return true;
 }
 
-absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const ValidatedExperiment& experiment) {
+}  // namespace
+
+absl::StatusOr<RunChoices> ChooseRun(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                     bool has_rank_zero) {
   if (flags.device == "cuda") {
     return ConfigError("--device cuda: this version trains on the CPU only; leave --device out or use --device cpu");
   }
   std::vector<std::string> mistakes;
-  if (const absl::Status logs = LogsToWandb(flags, experiment).status(); !logs.ok()) {
-    mistakes.emplace_back(logs.message());
-  }
+  const absl::StatusOr<bool> logs = has_rank_zero ? LogsToWandb(flags, experiment) : false;
+  if (!logs.ok()) mistakes.emplace_back(logs.status().message());
   const Precision precision = experiment.proto().training().precision();
   const bool computes = !flags.dry_run || CheckModelIsBuilt(experiment.proto()).ok();
   if ((precision == BF16 || precision == TF32) && computes) {
@@ -61,14 +62,7 @@ absl::StatusOr<std::string> ChooseDevice(const TrainFlags& flags, const Validate
                                     "training.precision=FP32"));
   }
   if (!mistakes.empty()) return ConfigError(absl::StrJoin(mistakes, "\n"));
-  return std::string("cpu");
-}
-
-absl::StatusOr<std::string> WandbCoreOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                                        const RankPlan& plan, const absl::StatusOr<std::string>& wandb_core) {
-  if (!plan.has_rank_zero()) return std::string();
-  ASSIGN_OR_RETURN(const bool logs, LogsToWandb(flags, experiment));
-  return logs ? wandb_core : std::string();
+  return RunChoices{"cpu", *logs};
 }
 
 absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,
