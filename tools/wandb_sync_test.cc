@@ -137,7 +137,11 @@ TEST_F(WandbSyncTest, WhatCannotBeUploadedIsSaid) {
   const SubprocessResult without_key = Sync({"run"});
   EXPECT_EQ(without_key.exit_code, 2);
   EXPECT_THAT(without_key.error, HasSubstr("WANDB_API_KEY"));
+  EXPECT_THAT(without_key.output, HasSubstr(".wandb: not tried"));
   environment_["WANDB_API_KEY"] = key;
+  const SubprocessResult beside_a_typo = Sync({"run", "nowhere", "--json"});
+  EXPECT_EQ(beside_a_typo.exit_code, 2);
+  EXPECT_EQ(json::parse(beside_a_typo.output)[0]["state"], "not_tried");
   for (const char* fault : {"UpsertBucket 401", "UpsertBucket 403", "UpsertBucket 404", "file_stream 403"}) {
     server_.SetFaults(fault);
     const SubprocessResult result = Sync({"run", "--json"});
@@ -148,6 +152,19 @@ TEST_F(WandbSyncTest, WhatCannotBeUploadedIsSaid) {
   server_.SetFaults("");
   EXPECT_EQ(Sync({"run"}).exit_code, 0);
   EXPECT_EQ(server_.Run("one")["history"].size(), 4u);
+}
+
+TEST_F(WandbSyncTest, OfRunsThatWereOnlineThoseThatAreNotWholeThere) {
+  const std::string folder = folder_ + "/run/wandb/run-20260101_000000-one";
+  std::filesystem::rename(MakeRun("one"), folder);
+  const SubprocessResult whole = Sync({"run"});
+  EXPECT_EQ(whole.exit_code, 2);
+  EXPECT_THAT(whole.error, HasSubstr("name its folder"));
+  std::ofstream(folder + kIncompleteMark).flush();
+  const SubprocessResult rest = Sync({"run"});
+  EXPECT_EQ(rest.exit_code, 0) << rest.error;
+  EXPECT_EQ(server_.Run("one")["history"].size(), 4u);
+  EXPECT_FALSE(std::filesystem::exists(folder + kIncompleteMark));
 }
 
 }  // namespace

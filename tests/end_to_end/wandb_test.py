@@ -81,6 +81,21 @@ class WandbTest(WandbTestCase):
         self.assertEqual(len(self.server.state()["runs"]), 1)
         self.assertEqual(self.seen("resumed")["exit_code"], 0)
 
+    def test_a_run_goes_on_where_it_was(self):
+        process = self.start("where", "--wandb_entity", "team", "--wandb_project", "roads")
+        self.wait_for(process, "step 3/")
+        process.send_signal(signal.SIGTERM)
+        self.rest(process, code=75)
+        said = self.train("where", environment=self.environment(WANDB_ENTITY="others", WANDB_PROJECT="streets"))
+        self.assertNotIn("was logged as", said)
+        (run,) = self.server.state()["runs"]
+        self.assertEqual((run["entity"], run["project"]), ("team", "roads"))
+        self.assert_complete("where")
+        # Who asks for another place gets it, and is told.
+        said = self.train("where", "--wandb_project", "streets")
+        self.assertIn("this run was logged as team/roads/" + run["name"], said)
+        self.assertEqual(len(self.server.state()["runs"]), 2)
+
     def test_offline_in_parts(self):
         offline = self.environment(WANDB_MODE="offline")
         process = self.start("parts", environment=offline)

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "tools/wandb/transaction_log.h"
+#include "tools/wandb/wandb_run.h"
 #include "tools/wandb/wandb_settings.h"
 #include "wandb/proto/wandb_server.pb.h"
 
@@ -64,15 +65,24 @@ absl::StatusOr<std::vector<OfflineRun>> FindOfflineRuns(const std::string& path)
   if (!runs.empty()) return runs;
   const std::string inner = path + "/wandb";
   ASSIGN_OR_RETURN(const std::vector<std::string> entries, EntriesOf(fs::is_directory(inner, error) ? inner : path));
+  bool was_online = false;
   for (const std::string& entry : entries) {
-    if (absl::StartsWith(fs::path(entry).filename().string(), "offline-run-") && fs::is_directory(entry, error)) {
+    if (!fs::is_directory(entry, error)) continue;
+    const std::string name = fs::path(entry).filename().string();
+    const bool online = absl::StartsWith(name, "run-");
+    if (absl::StartsWith(name, "offline-run-") || (online && fs::exists(entry + kIncompleteMark, error))) {
       RETURN_IF_ERROR(AddLogsIn(entry, runs));
     }
+    was_online = was_online || online;
   }
   if (!runs.empty()) return runs;
-  return ConfigError(absl::StrCat(path,
-                                  ": no run of Weights & Biases: neither a file *.wandb nor a folder offline-run-* ",
-                                  "is in it or in its folder wandb"));
+  if (was_online) {
+    return ConfigError(absl::StrCat(path, ": all that was logged from here reached the server; to upload a part of it ",
+                                    "once more, name its folder ", inner, "/run-*"));
+  }
+  return ConfigError(
+      absl::StrCat(path, ": no run of Weights & Biases: neither a file *.wandb nor a folder offline-",
+                   "run-* is in it or in its folder wandb; of a training with WANDB_DIR they are in that ", "folder"));
 }
 
 absl::Status UploadRun(FileOps& ops, CoreClient& client, const std::string& log, const SyncOptions& options,
@@ -105,6 +115,7 @@ absl::Status UploadRun(FileOps& ops, CoreClient& client, const std::string& log,
   const absl::Status status = ErrorsOf(answer.sync_response().messages(), remark);
   // It marks a run also when the server refused what is in it.
   if (!status.ok() && !was_marked) (void)ops.RemoveFile(mark);
+  if (status.ok()) (void)ops.RemoveFile(fs::path(log).parent_path().string() + kIncompleteMark);
   return status;
 }
 

@@ -19,9 +19,9 @@ struct OfflineRun {
   bool uploaded = false;  // as the mark beside it says
 };
 
-// The runs at `path`: a .wandb file, the folder of a run, a folder with folders offline-run-*, or one with a folder
-// wandb of them, as a training's. In order of their names. Errors: ConfigError if there is none; DataError if the
-// folder cannot be read.
+// The runs at `path`: a .wandb file, the folder of a run, a folder with folders offline-run-* and run-*, or one with a
+// folder wandb of them, as a training's; of the latter those that did not reach the server whole. In order of names.
+// Errors: ConfigError if there is none; DataError if the folder cannot be read.
 absl::StatusOr<std::vector<OfflineRun>> FindOfflineRuns(const std::string& path);
 
 struct SyncOptions {

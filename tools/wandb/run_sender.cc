@@ -22,6 +22,7 @@ constexpr milliseconds kLookInterval = std::chrono::seconds(3);
 constexpr milliseconds kProbeInterval = std::chrono::seconds(10);
 constexpr milliseconds kHurryInterval(200);
 constexpr milliseconds kPause(1000);  // between times of sending
+constexpr milliseconds kPatienceAtEnd = std::chrono::seconds(10);
 constexpr milliseconds kAnswerDeadline = std::chrono::seconds(30);
 constexpr size_t kToldAtMost = 30;
 constexpr int kNiceness = 10;
@@ -108,6 +109,7 @@ void RunSender::Put(Item item) {
         queue_.erase(
             std::find_if(queue_.begin(), queue_.end(), [](const Item& old) { return old.kind == Kind::kRow; }));
         CountLost(Kind::kRow);
+        ++crowded_out_rows_;
       }
       if (picture) ++pictures_;
       queue_.push_back(std::move(item));
@@ -116,6 +118,7 @@ void RunSender::Put(Item item) {
       return;
     }
     CountLost(item.kind);
+    if (full) ++crowded_out_pictures_;
   }
 }
 
@@ -257,6 +260,7 @@ absl::Status RunSender::RunSession() {
   absl::Status status = OpenRun(session);
   if (status.ok()) status = SendUntilFinish(session);
   if (status.ok()) return End(session);
+  if (session.run != nullptr) session.run->MarkIncomplete();
   // What it can still do with what it holds.
   const std::string end = session.core.process->End().value_or("");
   return Annotate(
@@ -282,8 +286,11 @@ absl::Status RunSender::OpenRun(Session& session) {
   // Finish() closes the connection; if nobody did, the server refused. Else wandb-core died, which another one may not.
   const bool gave_up = session.core.client->closed();
   if (!online || (gave_up && !IsFinishing()) || ExitCodeOf(run.status()) == ExitCode::kStorage) return run.status();
-  Warn("server", absl::StrCat(gave_up ? "the server did not answer in time" : std::string(run.status().message()),
-                              "; the run goes on offline, and wandb_sync uploads it"));
+  // wandb-core's first line; the others advise users of its Python package.
+  const std::string said(run.status().message().substr(0, run.status().message().find('\n')));
+  Warn("server",
+       absl::StrCat(options_.run.credentials.base_url, ": ", gave_up ? "the server did not answer in time" : said,
+                    "; the run goes on offline, and wandb_sync uploads it"));
   options_.run.credentials.mode = WandbMode::kOffline;
   return PreemptedError("to be opened offline");
 }
@@ -313,7 +320,11 @@ void RunSender::SendItem(Item item, WandbRun& run, absl::Status* ended) {
     const std::lock_guard<std::mutex> lock(mutex_);
     CountLost(item.kind);
   }
-  if (!status.ok()) Warn("item", absl::StrCat("left out: ", status.message()));
+  if (ExitCodeOf(status) == ExitCode::kStorage) {
+    TellStorage(status);
+  } else if (!status.ok()) {
+    Warn("item", absl::StrCat("left out: ", status.message()));
+  }
   if (item.gone) item.gone();
 }
 
@@ -340,19 +351,20 @@ void RunSender::TellWarnings(const std::vector<std::string>& warnings) {
 }
 
 void RunSender::TellLosses() {
-  RunSenderReport report;
+  int64_t rows = 0, pictures = 0;
   std::vector<std::string> artifact_errors;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    report = report_;
+    rows = crowded_out_rows_;
+    pictures = crowded_out_pictures_;
     artifact_errors.swap(artifact_errors_);
   }
   for (const std::string& error : artifact_errors) Warn("artifact", error);
-  if (report.lost_rows > 0) {
+  if (rows > 0) {
     Warn("rows", absl::StrCat("it takes rows more slowly than they come; the oldest are left out there (",
-                              CountOf(static_cast<uint64_t>(report.lost_rows), "row"), " so far)"));
+                              CountOf(static_cast<uint64_t>(rows), "row"), " so far)"));
   }
-  if (report.lost_pictures > 0) Warn("pictures", "it takes pictures more slowly than they come; some are left out");
+  if (pictures > 0) Warn("pictures", "it takes pictures more slowly than they come; some are left out");
 }
 
 absl::Status RunSender::End(Session& session) {
@@ -368,6 +380,7 @@ absl::Status RunSender::End(Session& session) {
   if (finished.ok()) TellWarnings(warnings);  // else they say the same
   TellLosses();
   if (!finished.ok()) {
+    session.run->MarkIncomplete();
     Warn("end", absl::StrCat("not all of the run is on the server (", finished.message(),
                              "): ", SyncAdvice(session.run->folder())));
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -397,8 +410,9 @@ RunSenderReport RunSender::Finish(int exit_code, milliseconds grace, const Hurry
         finish_by_ = Clock::now() + grace_;
         changed_.notify_all();
       }
-      // A server that does not answer may take half of the time; then what there is goes into the folder.
-      if (!ended_ && opening_ && client_ != nullptr && Clock::now() > finish_by_ - grace_ / 2) client_->Close();
+      // A server that has not answered all the time is waited for a little; then what there is goes into the folder.
+      const Clock::time_point opened_by = finish_by_ - grace_ + std::min(grace_ / 2, kPatienceAtEnd);
+      if (!ended_ && opening_ && client_ != nullptr && Clock::now() > opened_by) client_->Close();
     }
     if (!ended_) {
       abandoned_ = true;

@@ -132,6 +132,7 @@ class RunSender {
   std::deque<Item> artifacts_;  // that wait
   bool uploading_ = false;      // an artifact
   RunSenderReport report_;
+  int64_t crowded_out_rows_ = 0, crowded_out_pictures_ = 0;  // of a full queue
   bool finishing_ = false;
   bool ended_ = false;    // the thread sends nothing more
   bool opening_ = false;  // it waits for the server to know the run

@@ -21,7 +21,7 @@ absl::Status FindAll(const SyncRequest& request, std::vector<SyncedRun>* runs) {
   for (const std::string& path : request.paths) {
     ASSIGN_OR_RETURN(const std::vector<OfflineRun> found, FindOfflineRuns(path));
     for (const OfflineRun& run : found) {
-      runs->push_back({run.log, run.uploaded && !request.include_synced, absl::OkStatus(), {}});
+      runs->push_back({run.log, run.uploaded && !request.include_synced, std::nullopt, {}});
     }
   }
   return absl::OkStatus();
@@ -60,10 +60,10 @@ absl::Status SyncAll(const std::string& argv0, const SyncRequest& request, std::
           bar.Update(done);
           return *stop ? PreemptedError("stopped by a signal; upload the run again to complete it") : absl::OkStatus();
         });
-    if (first.ok()) first = Annotate(run.status, run.log);
-    if (ExitCodeOf(run.status) == ExitCode::kPreempted) {
+    if (first.ok()) first = Annotate(*run.status, run.log);
+    if (ExitCodeOf(*run.status) == ExitCode::kPreempted) {
       bar.Abandon();
-      return run.status;
+      return *run.status;
     }
     bar.Update(++done);
   }
@@ -76,9 +76,10 @@ std::string SyncText(const std::vector<SyncedRun>& runs) {
   std::string text;
   for (const SyncedRun& run : runs) {
     absl::StrAppend(&text, run.log, ": ",
-                    run.skipped       ? "uploaded already (--include_synced uploads it again)"
-                    : run.status.ok() ? "uploaded"
-                                      : "not uploaded",
+                    run.skipped               ? "uploaded already (--include_synced uploads it again)"
+                    : !run.status.has_value() ? "not tried"
+                    : run.status->ok()        ? "uploaded"
+                                              : "not uploaded",
                     "\n");
     for (const std::string& remark : run.remarks) absl::StrAppend(&text, "  ", remark, "\n");
   }
@@ -89,10 +90,11 @@ std::string SyncJson(const std::vector<SyncedRun>& runs) {
   nlohmann::json list = nlohmann::json::array();
   for (const SyncedRun& run : runs) {
     list.push_back({{"log", run.log},
-                    {"state", run.skipped       ? "already_uploaded"
-                              : run.status.ok() ? "uploaded"
-                                                : "failed"},
-                    {"error", std::string(run.status.message())},
+                    {"state", run.skipped               ? "already_uploaded"
+                              : !run.status.has_value() ? "not_tried"
+                              : run.status->ok()        ? "uploaded"
+                                                        : "failed"},
+                    {"error", run.status.has_value() ? std::string(run.status->message()) : ""},
                     {"remarks", run.remarks}});
   }
   return list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

@@ -2,6 +2,7 @@
 #ifndef CUBIST_TOOLS_WANDB_SYNC_SESSION_H_
 #define CUBIST_TOOLS_WANDB_SYNC_SESSION_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,10 @@ struct SyncRequest {
 };
 
 struct SyncedRun {
-  std::string log;                   // the .wandb file
-  bool skipped = false;              // it is uploaded already
-  absl::Status status;               // of its upload
-  std::vector<std::string> remarks;  // of wandb-core
+  std::string log;                     // the .wandb file
+  bool skipped = false;                // it is uploaded already
+  std::optional<absl::Status> status;  // of its upload; none: it was not tried
+  std::vector<std::string> remarks;    // of wandb-core
 };
 
 // Finds the runs, then uploads them one after the other, with progress on standard error; a run that fails does not
@@ -27,8 +28,8 @@ struct SyncedRun {
 // PreemptedError after a signal, and the first run's that failed.
 absl::Status SyncAll(const std::string& argv0, const SyncRequest& request, std::vector<SyncedRun>* runs);
 
-// A line a run and its remarks; a list of objects with "log", "state" ("uploaded", "already_uploaded" or "failed"),
-// "error" and "remarks".
+// A line a run and its remarks; a list of objects with "log", "state" ("uploaded", "already_uploaded", "failed" or
+// "not_tried"), "error" and "remarks".
 std::string SyncText(const std::vector<SyncedRun>& runs);
 std::string SyncJson(const std::vector<SyncedRun>& runs);
 

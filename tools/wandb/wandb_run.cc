@@ -82,7 +82,7 @@ uint32_t BigEndian(const std::string& bytes, size_t at) {
 
 // What is wrong at the start of a run, so that its exit code says whose it is to mend.
 absl::Status StartError(const pb::ErrorInfo& error) {
-  const std::string message = absl::StrCat("Weights & Biases: ", error.message());
+  const std::string& message = error.message();
   return error.code() == pb::ErrorInfo::USAGE ? ConfigError(message) : PeerLostError(message);
 }
 
@@ -211,7 +211,7 @@ absl::Status WandbRun::StartRun() {
   ASSIGN_OR_RETURN(const pb::ServerResponse response, Ask(record, options_.init_timeout + std::chrono::seconds(5)));
   const pb::RunUpdateResult& result = response.result_communicate().run_result();
   if (result.has_error()) return StartError(result.error());
-  if (!result.has_run()) return PeerLostError("Weights & Biases: no run came back");
+  if (!result.has_run()) return PeerLostError("no run came back");
   options_.entity = result.run().entity();
   options_.project = result.run().project();
   options_.name = result.run().display_name();
@@ -426,6 +426,8 @@ absl::Status WandbRun::CheckFilesUploaded() const {
   if (failed == 0) return absl::OkStatus();
   return PeerLostError(absl::StrCat(CountOf(static_cast<uint64_t>(failed), "file"), " could not be uploaded: ", path));
 }
+
+void WandbRun::MarkIncomplete() { (void)WriteFileAtomically(ops_, folder_ + kIncompleteMark, ""); }
 
 absl::Status WandbRun::ProbeFolder() {
   return WriteFileAtomically(ops_, folder_ + "/logs/probe", std::string(4096, '.'));

@@ -28,6 +28,9 @@ class Settings;
 
 namespace cubist {
 
+// In the folder of a run of which not all is on the server.
+inline constexpr char kIncompleteMark[] = "/incomplete";
+
 struct WandbRunOptions {
   WandbCredentials credentials;  // the server; its mode is not kDisabled
   std::string entity, project;   // empty entity: the key's own
@@ -96,6 +99,8 @@ class WandbRun {
   absl::Status ProbeFolder();
   // Once wandb-core has ended: StorageError if the log in the folder is not whole up to the run's end.
   absl::Status CheckStored() const;
+  // Leaves a mark in the folder by which wandb_sync knows that not all of the run is on the server.
+  void MarkIncomplete();
 
   const std::string& id() const { return options_.id; }
   // What the server made of them; offline as they were given.

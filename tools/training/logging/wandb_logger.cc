@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 
 // After a failure the ranks that wait for this one are killed before long: tools/training/launch/launcher.h.
 constexpr milliseconds kTimeAfterFailure = std::chrono::seconds(4);
+constexpr milliseconds kPatience = std::chrono::seconds(10);
 constexpr char kDefaultProject[] = "cubist";
 
 milliseconds Milliseconds(double seconds) { return milliseconds(static_cast<int64_t>(seconds * 1000)); }
@@ -57,12 +58,13 @@ absl::StatusOr<std::unique_ptr<WandbLogger>> WandbLogger::Start(FileOps& ops, Wa
   RETURN_IF_ERROR(CheckKeyForLogging(credentials));
   std::unique_ptr<WandbLogger> logger(new WandbLogger(ops, std::move(options)));
   (void)RemoveTree(ops, logger->uploads_);  // of a process that was killed
-  bool known = !logger->run_id_.empty();
-  if (!known) {
-    ASSIGN_OR_RETURN(const auto identity, ReadRunIdentity(logger->options_.run_folder));
-    known = identity.has_value();
-    logger->run_id_ = known ? identity->id : RandomRunId();
-  }
+  const auto identity = ReadRunIdentity(logger->options_.run_folder);
+  if (logger->run_id_.empty()) RETURN_IF_ERROR(identity.status());
+  std::optional<WandbRunIdentity> known;
+  if (!logger->run_id_.empty()) known = {"", "", logger->run_id_, ""};
+  // Another id is that of a run which this folder held before.
+  if (identity.ok() && identity->has_value() && (!known.has_value() || (*identity)->id == known->id)) known = *identity;
+  logger->run_id_ = known.has_value() ? known->id : RandomRunId();
   logger->Open(credentials, known);
   return logger;
 }
@@ -73,19 +75,28 @@ WandbLogger::WandbLogger(FileOps& ops, WandbLoggerOptions options)
       run_id_(options_.run_id),
       uploads_(options_.run_folder + "/wandb/uploads"),
       upload_checkpoints_(options_.config.logging().wandb().upload_checkpoints()),
-      uploaded_at_(Clock::now()) {}
+      started_(Clock::now()),
+      uploaded_at_(started_) {}
 
-void WandbLogger::Open(const WandbCredentials& credentials, bool known) {
+void WandbLogger::Open(const WandbCredentials& credentials, const std::optional<WandbRunIdentity>& known) {
   const Wandb& config = options_.config.logging().wandb();
   RunSenderOptions sender;
   sender.program = options_.wandb_core;
   sender.environment = options_.environment;
   sender.run.credentials = credentials;
-  sender.run.entity = FirstOf(config.entity(), credentials.entity, "");
-  sender.run.project = FirstOf(config.project(), credentials.project, kDefaultProject);
+  // A run goes on where it was, unless config or flags say something else; the environment speaks of new ones.
+  const WandbRunIdentity before = known.value_or(WandbRunIdentity{});
+  sender.run.entity = FirstOf(config.entity(), before.entity, credentials.entity);
+  sender.run.project = FirstOf(config.project(), before.project, FirstOf(credentials.project, kDefaultProject, ""));
+  if ((!before.entity.empty() && sender.run.entity != before.entity) ||
+      (!before.project.empty() && sender.run.project != before.project)) {
+    Say(absl::StrCat("warning: Weights & Biases: this run was logged as ", before.entity, "/", before.project, "/",
+                     run_id_, "; as config or flags say, it goes on as ", sender.run.entity, "/", sender.run.project,
+                     "/", run_id_));
+  }
   sender.run.name = ShownName(config.name(), options_.run_folder);
   sender.run.id = run_id_;
-  sender.run.resume = known ? "allow" : "";
+  sender.run.resume = known.has_value() ? "allow" : "";
   sender.run.group = config.group();
   sender.run.tags = {config.tags().begin(), config.tags().end()};
   for (const auto& [path, value] : FlatFields(options_.config)) {
@@ -94,7 +105,12 @@ void WandbLogger::Open(const WandbCredentials& credentials, bool known) {
   sender.run.folder = FirstOf(credentials.folder, options_.run_folder, "");
   sender.run.system_metrics = config.system_metrics();
   sender.run.finish_timeout = Milliseconds(60 * config.finish_minutes());
+  server_ = credentials.mode == WandbMode::kOnline ? credentials.base_url : "";
   sender.opened = [this](const WandbRun& run) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      server_.clear();
+    }
     Say(run.online() ? "Weights & Biases: " + run.Url()
                      : absl::StrCat("Weights & Biases, offline: ", run.folder(), "; wandb_sync uploads it"));
     const WandbRunIdentity identity = {run.entity(), run.project(), run.id(), run.name()};
@@ -112,6 +128,10 @@ void WandbLogger::Say(const std::string& line) {
 
 std::vector<std::string> WandbLogger::TakeLines() {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (!server_.empty() && Clock::now() - started_ > kPatience) {
+    lines_.push_back(absl::StrCat("Weights & Biases: ", server_, " has not answered yet; training goes on meanwhile"));
+    server_.clear();
+  }
   return std::exchange(lines_, {});
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "tools/training/launch/rendezvous_environment.h"
 #include "tools/training/logging/metrics_writer.h"
 #include "tools/wandb/credentials.h"
+#include "tools/wandb/run_identity.h"
 #include "tools/wandb/run_sender.h"
 
 namespace cubist {
@@ -44,7 +46,8 @@ struct SavedCheckpoint {
 class WandbLogger {
  public:
   // Null with WANDB_MODE=disabled. The run is that of `run_id`, else the one which wandb_run.json in the folder names,
-  // else a new one. Errors: ConfigErrors of the environment and for a missing key; DataError for a wandb_run.json that
+  // else a new one; a run that is known goes on in the entity and project of that file, unless the config names others,
+  // which is told. Errors: ConfigErrors of the environment and for a missing key; DataError for a wandb_run.json that
   // is none.
   static absl::StatusOr<std::unique_ptr<WandbLogger>> Start(FileOps& ops, WandbLoggerOptions options);
 
@@ -70,7 +73,7 @@ class WandbLogger {
 
  private:
   WandbLogger(FileOps& ops, WandbLoggerOptions options);
-  void Open(const WandbCredentials& credentials, bool known);
+  void Open(const WandbCredentials& credentials, const std::optional<WandbRunIdentity>& known);
   void Say(const std::string& line);
   bool IsDue(const SavedCheckpoint& checkpoint) const;
 
@@ -80,9 +83,11 @@ class WandbLogger {
   const std::string uploads_;  // folder with second names of what is being uploaded
   int64_t uploads_begun_ = 0;
   bool upload_checkpoints_;
+  const std::chrono::steady_clock::time_point started_;
   std::chrono::steady_clock::time_point uploaded_at_;
-  std::mutex mutex_;  // of lines_
+  std::mutex mutex_;  // of what follows
   std::vector<std::string> lines_;
+  std::string server_;                 // whose answer is waited for, until that is told
   std::unique_ptr<RunSender> sender_;  // the last member: its thread uses the others
 };
 
