@@ -7,10 +7,11 @@
 namespace cubist {
 namespace {
 
-void CheckPlace(const at::Tensor& tensor, const char* operation, const char* argument, at::IntArrayRef shape) {
+void CheckPlace(const at::Tensor& tensor, const char* operation, const char* argument, at::IntArrayRef shape,
+                at::Device device) {
   TORCH_CHECK(tensor.defined(), operation, ": ", argument, " is an undefined tensor");
-  TORCH_CHECK(tensor.device().is_cpu(), operation, ": ", argument, " is on ", tensor.device(),
-              "; this operation runs on the CPU only");
+  TORCH_CHECK(tensor.device() == device, operation, ": ", argument, " is on ", tensor.device(), "; ", device,
+              " was expected");
   bool fits = tensor.dim() == static_cast<int64_t>(shape.size());
   for (size_t d = 0; fits && d < shape.size(); ++d) fits = shape[d] == -1 || shape[d] == tensor.size(d);
   TORCH_CHECK(fits, operation, ": ", argument, " has shape ", tensor.sizes(), "; ", shape,
@@ -32,19 +33,29 @@ bool InRange(const at::Tensor& index, int64_t limit) {
 }  // namespace
 
 void CheckTensor(const at::Tensor& tensor, const char* operation, const char* argument, at::ScalarType dtype,
-                 at::IntArrayRef shape) {
-  CheckPlace(tensor, operation, argument, shape);
+                 at::IntArrayRef shape, at::Device device) {
+  CheckPlace(tensor, operation, argument, shape, device);
   TORCH_CHECK(tensor.scalar_type() == dtype, operation, ": ", argument, " is ", tensor.scalar_type(), "; ", dtype,
               " was expected");
 }
 
-void CheckFloatingTensor(const at::Tensor& tensor, const char* operation, const char* argument, at::IntArrayRef shape) {
-  CheckPlace(tensor, operation, argument, shape);
-  TORCH_CHECK(tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble, operation, ": ", argument,
-              " is ", tensor.scalar_type(), "; float32 or float64 was expected");
+void CheckFloatingTensor(const at::Tensor& tensor, const char* operation, const char* argument, at::IntArrayRef shape,
+                         at::Device device) {
+  CheckPlace(tensor, operation, argument, shape, device);
+  const at::ScalarType other = device.is_cpu() ? at::kDouble : at::kBFloat16;
+  TORCH_CHECK(tensor.scalar_type() == at::kFloat || tensor.scalar_type() == other, operation, ": ", argument, " is ",
+              tensor.scalar_type(), "; ", at::kFloat, " or ", other, " was expected");
+}
+
+at::Device DeviceOf(const at::Tensor& tensor, const char* operation, const char* argument) {
+  TORCH_CHECK(tensor.defined(), operation, ": ", argument, " is an undefined tensor");
+  TORCH_CHECK(tensor.device().is_cpu() || tensor.is_cuda(), operation, ": ", argument, " is on ", tensor.device(),
+              "; this operation runs on the CPU and on CUDA devices");
+  return tensor.device();
 }
 
 void CheckIndexRange(const at::Tensor& index, const char* operation, const char* argument, int64_t limit) {
+  if (!index.device().is_cpu()) return;
   const bool good = index.scalar_type() == at::kInt ? InRange<int32_t>(index, limit) : InRange<int64_t>(index, limit);
   TORCH_CHECK(good, operation, ": ", argument, " has an entry outside [-1, ", limit, ")");
 }

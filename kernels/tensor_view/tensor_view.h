@@ -11,8 +11,8 @@
 
 namespace cubist {
 
-// The tensor's memory as a view; T (const or not) and Rank must be the tensor's, which must be on the CPU.
-// The tensor must outlive the view.
+// The tensor's memory, of whatever device, as a view; T (const or not) and Rank must be the tensor's. A CUDA type of
+// the same layout as the tensor's (as __nv_bfloat16 for bfloat16) is got by ViewAs. The tensor must outlive the view.
 template <typename T, int Rank>
 View<T, Rank> ViewOf(const at::Tensor& tensor) {
   TORCH_CHECK(tensor.dim() == Rank, "ViewOf: a tensor of ", Rank, " dimensions was expected, not ", tensor.sizes());
@@ -28,16 +28,40 @@ View<T, Rank> ViewOf(const at::Tensor& tensor) {
   }
 }
 
-// Throws c10::Error, naming the operation and the argument, unless `tensor` is defined, on the CPU and has
-// that dtype and shape; -1 in `shape` stands for any extent.
+// Throws c10::Error, naming the operation and the argument, unless `tensor` is defined, on `device` and has
+// that dtype and shape; -1 in `shape` stands for any extent. An operation that runs on GPUs too takes the device of its
+// first argument (DeviceOf) and checks that all others are there.
 void CheckTensor(const at::Tensor& tensor, const char* operation, const char* argument, at::ScalarType dtype,
-                 at::IntArrayRef shape);
+                 at::IntArrayRef shape, at::Device device = at::kCPU);
 
-// As above, for float32 or float64.
-void CheckFloatingTensor(const at::Tensor& tensor, const char* operation, const char* argument, at::IntArrayRef shape);
+// As above, for float32 or float64; on a GPU for float32 or bfloat16.
+void CheckFloatingTensor(const at::Tensor& tensor, const char* operation, const char* argument, at::IntArrayRef shape,
+                         at::Device device = at::kCPU);
 
-// Throws c10::Error unless all entries of `index` (contiguous, int32 or int64, on the CPU) lie in [-1, limit).
+// The device of `tensor`: the CPU or a CUDA device, else throws c10::Error.
+at::Device DeviceOf(const at::Tensor& tensor, const char* operation, const char* argument);
+
+// Throws c10::Error unless all entries of `index` (contiguous, int32 or int64) lie in [-1, limit). Entries on a GPU are
+// not looked at: the host would have to wait for them.
 void CheckIndexRange(const at::Tensor& index, const char* operation, const char* argument, int64_t limit);
+
+// ViewOf for a T that has another name than the tensor's element type and the same size.
+template <typename T, int Rank>
+View<T, Rank> ViewAs(const at::Tensor& tensor) {
+  TORCH_CHECK(tensor.dim() == Rank && tensor.element_size() == sizeof(T), "ViewAs: a tensor of ", Rank,
+              " dimensions and elements of ", sizeof(T), " bytes was expected, not ", tensor.sizes(), " of ",
+              tensor.element_size());
+  std::array<int64_t, Rank> shape, stride;
+  for (int d = 0; d < Rank; ++d) {
+    shape[d] = tensor.size(d);
+    stride[d] = tensor.stride(d);
+  }
+  if constexpr (std::is_const_v<T>) {
+    return View<T, Rank>(static_cast<T*>(tensor.const_data_ptr()), shape, stride);
+  } else {
+    return View<T, Rank>(static_cast<T*>(tensor.mutable_data_ptr()), shape, stride);
+  }
+}
 
 // Calls body with a float or double, the element type of a floating dtype.
 template <typename Body>
