@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/parallel_for.h"
 #include "base/status.h"
+#include "kernels/nearest_voxel/lattices.h"
 #include "kernels/nearest_voxel/nearest_voxel.h"
 
 namespace cubist {
@@ -25,33 +26,6 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kLeavesPerBlock = 8;
-
-// Voxel centres along each axis at i * scale + shift.
-struct Lattice {
-  std::array<double, 3> scale, shift;
-  double Centre(int axis, int32_t i) const { return i * scale[axis] + shift[axis]; }
-};
-
-// Voxel sizes and origins carry a few units of rounding; see the header.
-double Snapped(double x) {
-  const double near = std::nearbyint(x * 256) / 256;
-  return std::fabs(x - near) <= 1e-6 ? near : x;
-}
-
-struct Lattices {
-  Lattice reference, query;
-
-  Lattices(const GridTransform& of_reference, const GridTransform& of_query) {
-    const double unit = *std::min_element(of_reference.voxel_size.begin(), of_reference.voxel_size.end());
-    for (int axis = 0; axis < 3; ++axis) {
-      reference.scale[axis] = Snapped(of_reference.voxel_size[axis] / unit);
-      reference.shift[axis] = 0;
-      query.scale[axis] = Snapped(of_query.voxel_size[axis] / unit);
-      query.shift[axis] = Snapped((of_query.origin[axis] - of_reference.origin[axis]) / unit);
-    }
-  }
-  bool same() const { return reference.scale == query.scale && reference.shift == query.shift; }
-};
 
 // A box of voxel centres, corners included.
 struct Box {
@@ -182,7 +156,7 @@ class Search {
   // Step 2. Leaves candidates_.
   void FindCandidates(int64_t sample) {
     const int32_t* box = reference_.box + 8 * sample;
-    const std::array<double, 3>& scale = lattices_.reference.scale;
+    const double* scale = lattices_.reference.scale;
     std::array<int64_t, 3> low, high, first, last;
     int64_t ring = 0;
     for (int axis = 0; axis < 3; ++axis) {
@@ -193,7 +167,7 @@ class Search {
       // The first ring that meets the directory's box along every axis.
       ring = std::max({ring, first[axis] - high[axis], low[axis] - last[axis]});
     }
-    const double smallest_scale = *std::min_element(scale.begin(), scale.end());
+    const double smallest_scale = *std::min_element(scale, scale + 3);
     candidates_.clear();
     double bound = kInfinity;
     for (bool whole = true, more = true; more; ++ring, whole = false) {

@@ -11,7 +11,8 @@ namespace cubist {
 
 // For each voxel of `query` the row, in the whole batch, of the voxel of `reference` in the same sample whose centre is
 // nearest in metres, int64 [N_query]; -1 where the sample of `reference` is empty. Ties go to the smallest row. Exact,
-// see nearest_voxel.h. CPU; another device is a ConfigError. InternalError when the batch sizes differ.
+// see nearest_voxel.h. On the CPU or a CUDA device, with the same rows; ConfigError for others, and for two devices.
+// InternalError when the batch sizes differ.
 absl::StatusOr<at::Tensor> NearestVoxel(const VoxelGrid& reference, const VoxelGrid& query);
 
 }  // namespace cubist

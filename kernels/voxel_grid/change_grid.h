@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "base/view.h"
@@ -16,6 +17,9 @@ struct HostGridAndParents {
   HostVoxelGrid grid;
   HostTensor parent;  // int64 [rows of the finer grid]
 };
+
+// InternalError naming `what` unless factors are 1 or more.
+absl::Status CheckFactor(const std::array<int, 3>& factor, std::string_view what);
 
 // Voxels floor(ijk / factor); parent is of the given grid's rows. Factors are 1 or more, else InternalError.
 absl::StatusOr<HostGridAndParents> CoarsenCpu(const VoxelGridView& grid, const std::array<int, 3>& factor);

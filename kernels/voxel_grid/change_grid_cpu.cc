@@ -17,12 +17,6 @@ namespace {
 constexpr int64_t kRowsPerBlock = 1 << 14;
 constexpr int64_t kLeavesPerBlock = 16;
 
-absl::Status CheckFactor(const std::array<int, 3>& factor, std::string_view what) {
-  if (*std::min_element(factor.begin(), factor.end()) >= 1) return absl::OkStatus();
-  return InternalError(absl::StrCat(std::string(what), ": factors must be 1 or more, got ", factor[0], " x ", factor[1],
-                                    " x ", factor[2]));
-}
-
 // Finds rows for coordinates that come mostly leaf by leaf.
 class RowFinder {
  public:
@@ -130,6 +124,12 @@ absl::StatusOr<std::vector<LeafBox>> ChildBoxes(const VoxelGridView& grid, const
 }
 
 }  // namespace
+
+absl::Status CheckFactor(const std::array<int, 3>& factor, std::string_view what) {
+  if (*std::min_element(factor.begin(), factor.end()) >= 1) return absl::OkStatus();
+  return InternalError(absl::StrCat(std::string(what), ": factors must be 1 or more, got ", factor[0], " x ", factor[1],
+                                    " x ", factor[2]));
+}
 
 absl::StatusOr<HostGridAndParents> CoarsenCpu(const VoxelGridView& grid, const std::array<int, 3>& factor) {
   constexpr std::string_view kWhat = "Coarsen";

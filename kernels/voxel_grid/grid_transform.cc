@@ -14,18 +14,14 @@ namespace {
 
 constexpr int64_t kPointsPerBlock = 1 << 14;
 
-struct FloatTransform {
-  explicit FloatTransform(const GridTransform& transform) {
-    for (int axis = 0; axis < 3; ++axis) {
-      scale[axis] = static_cast<float>(1.0 / transform.voxel_size[axis]);
-      shift[axis] = static_cast<float>(-transform.origin[axis] / transform.voxel_size[axis]);
-    }
-  }
-  float scale[3];
-  float shift[3];
-};
-
 }  // namespace
+
+FloatTransform::FloatTransform(const GridTransform& transform) {
+  for (int axis = 0; axis < 3; ++axis) {
+    scale[axis] = static_cast<float>(1.0 / transform.voxel_size[axis]);
+    shift[axis] = static_cast<float>(-transform.origin[axis] / transform.voxel_size[axis]);
+  }
+}
 
 GridTransform GridTransform::Coarsened(const std::array<int, 3>& factor) const {
   GridTransform coarse;

@@ -41,6 +41,13 @@ enum class TieRounding { kHalfUp, kHalfToEven };
 absl::Status VoxelsOfPoints(View<const float, 2> points, const GridTransform& transform, TieRounding rounding,
                             View<int32_t, 2> ijk);
 
+// The map to voxel units, g above, as kernels take it.
+struct FloatTransform {
+  explicit FloatTransform(const GridTransform& transform);
+  float scale[3];
+  float shift[3];
+};
+
 // The points in voxel units, g above. points, g: float32 [M, 3].
 void PointsInVoxelUnits(View<const float, 2> points, const GridTransform& transform, View<float, 2> g);
 

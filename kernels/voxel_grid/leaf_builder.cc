@@ -39,51 +39,13 @@ struct OrderedLeaf {
 
 }  // namespace
 
-void LeafBox::Include(const std::array<int32_t, 3>& leaf) {
-  if (empty()) {
-    first = last = leaf;
-    return;
-  }
-  for (int axis = 0; axis < 3; ++axis) {
-    first[axis] = std::min(first[axis], leaf[axis]);
-    last[axis] = std::max(last[axis], leaf[axis]);
-  }
-}
-
-void LeafBox::Include(const LeafBox& other) {
-  if (other.empty()) return;
-  Include(other.first);
-  Include(other.last);
-}
-
 absl::StatusOr<LeafBuilder> LeafBuilder::Create(const std::vector<LeafBox>& boxes, std::string_view what) {
+  ASSIGN_OR_RETURN(const DirectoryLayout layout, LayOutDirectory(boxes, what));
   LeafBuilder builder;
   builder.directory_box_ = HostTensor(DType::kInt32, {static_cast<int64_t>(boxes.size()), 8});
-  int64_t cells = 0;
-  for (size_t sample = 0; sample < boxes.size(); ++sample) {
-    const LeafBox& box = boxes[sample];
-    int32_t* row = builder.directory_box_.data<int32_t>() + 8 * sample;
-    int64_t size = 1;
-    for (int axis = 0; axis < 3; ++axis) {
-      const int64_t extent = box.empty() ? 0 : int64_t{box.last[axis]} - box.first[axis] + 1;
-      row[axis] = box.empty() ? 0 : box.first[axis];
-      row[3 + axis] = static_cast<int32_t>(std::min<int64_t>(extent, std::numeric_limits<int32_t>::max()));
-      // Extents are below 2^30; the product is cut off before it can overflow.
-      size = std::min(size, kMaxDirectoryCells + 1) * extent;
-    }
-    row[6] = static_cast<int32_t>(std::min(cells, kMaxDirectoryCells));
-    row[7] = 0;
-    cells += size;
-    if (cells > kMaxDirectoryCells) {
-      return DataError(absl::StrCat(std::string(what), ": sample ", sample, " spans ", 8 * int64_t{row[3]}, " x ",
-                                    8 * int64_t{row[4]}, " x ", 8 * int64_t{row[5]}, " voxels; the batch would need ",
-                                    "more than the ", kMaxDirectoryCells,
-                                    " directory cells that are allowed. Crop the points, use larger voxels, or "
-                                    "put fewer samples into a batch"));
-    }
-  }
-  builder.directory_ = HostTensor(DType::kInt32, {cells});
-  std::fill_n(builder.directory_.data<int32_t>(), cells, -1);
+  std::copy(layout.box.begin(), layout.box.end(), builder.directory_box_.data<int32_t>());
+  builder.directory_ = HostTensor(DType::kInt32, {layout.cells});
+  std::fill_n(builder.directory_.data<int32_t>(), layout.cells, -1);
   return builder;
 }
 

@@ -8,29 +8,19 @@
 #ifndef CUBIST_KERNELS_VOXEL_GRID_LEAF_BUILDER_H_
 #define CUBIST_KERNELS_VOXEL_GRID_LEAF_BUILDER_H_
 
-#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/voxel_grid/host_grid.h"
+#include "kernels/voxel_grid/leaf_box.h"
 
 namespace cubist {
 
-// First and last leaf coordinate (ijk >> 3) of a sample along each axis; empty when last < first.
-struct LeafBox {
-  std::array<int32_t, 3> first = {0, 0, 0};
-  std::array<int32_t, 3> last = {-1, -1, -1};
-
-  bool empty() const { return last[0] < first[0]; }
-  void Include(const std::array<int32_t, 3>& leaf);
-  void Include(const LeafBox& other);
-};
-
 class LeafBuilder {
  public:
-  // DataError naming `what`, the sample and its extents when the boxes have more than kMaxDirectoryCells cells.
+  // Errors as of LayOutDirectory.
   static absl::StatusOr<LeafBuilder> Create(const std::vector<LeafBox>& boxes, std::string_view what);
 
   // The leaf, by its leaf coordinates, will hold a voxel. It lies in the sample's box.

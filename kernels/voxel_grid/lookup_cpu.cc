@@ -1,4 +1,3 @@
-#include "absl/strings/str_cat.h"
 #include "base/parallel_for.h"
 #include "base/status.h"
 #include "kernels/voxel_grid/lookup.h"
@@ -9,17 +8,11 @@ namespace {
 
 constexpr int64_t kRowsPerBlock = 1 << 14;
 
-absl::Status CheckBatch(int64_t got, int64_t wanted, std::string_view what) {
-  if (got == wanted) return absl::OkStatus();
-  return InternalError(absl::StrCat(std::string(what), ": ", got, " samples against ", wanted));
-}
-
 }  // namespace
 
 absl::Status LookupCpu(const VoxelGridView& grid, View<const int32_t, 2> ijk, const std::vector<int64_t>& host_offsets,
                        View<int64_t, 1> row) {
-  RETURN_IF_ERROR(CheckOffsets(host_offsets, ijk.shape[0], "Lookup"));
-  RETURN_IF_ERROR(CheckBatch(static_cast<int64_t>(host_offsets.size()) - 1, grid.batch_size(), "Lookup"));
+  RETURN_IF_ERROR(CheckQueryOffsets(host_offsets, ijk.shape[0], grid.batch_size(), "Lookup"));
   ForEachSampleBlock(host_offsets, kRowsPerBlock, [&](int64_t sample, int64_t begin, int64_t end) {
     for (int64_t m = begin; m < end; ++m) row(m) = FindRow(grid.leaves, sample, ijk(m, 0), ijk(m, 1), ijk(m, 2));
   });

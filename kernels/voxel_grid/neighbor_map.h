@@ -13,6 +13,9 @@ namespace cubist {
 // ijk(n) + (dx, dy, dz) of the same sample, or -1. Symmetric: map(t, n) = m exactly when map(26-t, m) = n.
 void NeighborMapCpu(const VoxelGridView& grid, View<int32_t, 2> map);
 
+// mask[n], bits of a uint32: bit t says that map(t, n) is not -1.
+void TapMaskCpu(View<const int32_t, 2> map, View<int32_t, 1> mask);
+
 }  // namespace cubist
 
 #endif  // CUBIST_KERNELS_VOXEL_GRID_NEIGHBOR_MAP_H_

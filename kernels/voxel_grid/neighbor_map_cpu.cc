@@ -79,4 +79,14 @@ void NeighborMapCpu(const VoxelGridView& grid, View<int32_t, 2> map) {
   });
 }
 
+void TapMaskCpu(View<const int32_t, 2> map, View<int32_t, 1> mask) {
+  ParallelFor(map.shape[1], 1 << 14, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      uint32_t taps = 0;
+      for (int tap = 0; tap < 27; ++tap) taps |= static_cast<uint32_t>(map(tap, n) >= 0) << tap;
+      mask(n) = static_cast<int32_t>(taps);
+    }
+  });
+}
+
 }  // namespace cubist

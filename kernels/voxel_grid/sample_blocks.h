@@ -23,6 +23,15 @@ inline absl::Status CheckOffsets(const std::vector<int64_t>& offsets, int64_t ro
                                     offsets.size(), " of them ending at ", offsets.empty() ? -1 : offsets.back()));
 }
 
+// CheckOffsets, and InternalError unless there are as many samples as the grid has.
+inline absl::Status CheckQueryOffsets(const std::vector<int64_t>& offsets, int64_t rows, int64_t batch_size,
+                                      std::string_view what) {
+  RETURN_IF_ERROR(CheckOffsets(offsets, rows, what));
+  const int64_t samples = static_cast<int64_t>(offsets.size()) - 1;
+  if (samples == batch_size) return absl::OkStatus();
+  return InternalError(absl::StrCat(std::string(what), ": ", samples, " samples against ", batch_size));
+}
+
 // Calls body(sample, begin, end) for blocks of at most `block` rows of one sample, on all threads.
 template <typename Body>
 void ForEachSampleBlock(const std::vector<int64_t>& offsets, int64_t block, const Body& body) {

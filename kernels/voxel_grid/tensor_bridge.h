@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -16,8 +17,13 @@ namespace cubist {
 // The same memory as a CPU tensor, which keeps it alive. bool, int32, int64, float32 and float64.
 at::Tensor TensorOf(const HostTensor& array);
 
-// OK when `tensor` is on the CPU with that dtype and shape (-1: any extent). ConfigError for another device, since this
-// version has no code for it; InternalError otherwise. Both name operation and argument.
+// OK when `tensor` has that dtype and shape (-1: any extent) and is on `device`; without one, on the CPU or on a CUDA
+// device. ConfigError for another device, InternalError otherwise. Both name operation and argument.
+absl::Status CheckTensorOn(const at::Tensor& tensor, std::string_view operation, std::string_view argument,
+                           at::ScalarType dtype, const std::vector<int64_t>& shape,
+                           std::optional<at::Device> device = std::nullopt);
+
+// The same for operations that have code for the CPU only.
 absl::Status CheckCpuTensor(const at::Tensor& tensor, std::string_view operation, std::string_view argument,
                             at::ScalarType dtype, const std::vector<int64_t>& shape);
 

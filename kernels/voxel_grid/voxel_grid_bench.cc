@@ -3,7 +3,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "kernels/voxel_grid/build_grid.h"
 #include "kernels/voxel_grid/change_grid.h"
 #include "kernels/voxel_grid/neighbor_map.h"
+#include "kernels/voxel_grid/street_points.h"
 
 namespace cubist {
 namespace {
@@ -26,23 +26,6 @@ void Require(bool holds, const char* what) {
   if (holds) return;
   std::fprintf(stderr, "voxel_grid_bench: %s is wrong; nothing was timed\n", what);
   std::exit(1);
-}
-
-// Points on a wavy ground and on walls along a street, about 115,000 voxels of them.
-std::vector<float> StreetPoints() {
-  std::mt19937_64 random(1);
-  std::uniform_real_distribution<float> unit(0, 1);
-  std::vector<float> points;
-  for (int n = 0; n < 600000; ++n) {
-    const float x = 51.2f * unit(random) - 25.6f, y = 51.2f * unit(random) - 25.6f;
-    points.insert(points.end(), {x, y, -1.5f + 0.3f * std::sin(x / 4) + 0.05f * unit(random)});
-  }
-  for (int n = 0; n < 400000; ++n) {
-    const float x = 51.2f * unit(random) - 25.6f;
-    const float y = (random() % 2 == 0 ? 12.f : -14.f) + 0.4f * std::sin(x);
-    points.insert(points.end(), {x, y, -1.5f + 12 * unit(random)});
-  }
-  return points;
 }
 
 HostVoxelGrid Street() {

@@ -1,6 +1,8 @@
 // Voxel grids as tensors: sets of integer coordinates per sample of a batch, in a fixed row order, with a leaf table
-// for lookups. The operations choose their code by the tensors' device; in this version CPU only, every other device is
-// a ConfigError that names the operation.
+// for lookups. The operations choose their code by the device of their first argument, the CPU or a CUDA device, where
+// all others must be too, else ConfigError naming operation and argument. Both give the same integers (but
+// VoxelGrid::directory). On a GPU the host waits, once, in operations that make a grid (device_grid.h), and in no
+// other.
 //
 // No gradients flow through anything here. Host offsets are [B+1], from 0, not falling; the rows of sample b are
 // [offsets[b], offsets[b+1]). Rows ("row in the whole batch") count over all samples. A tensor of the wrong dtype,
@@ -12,37 +14,21 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/voxel_grid/grid_transform.h"
-#include "kernels/voxel_grid/host_grid.h"
+#include "kernels/voxel_grid/voxel_grid.h"
 
 namespace cubist {
 
-// A batch of grids with one transform. Immutable; copies share memory. L leaves, D directory cells.
-struct VoxelGrid {
-  at::Tensor ijk;                     // int32 [N, 3], canonical order in each sample (leaf_table.h)
-  at::Tensor offsets;                 // int64 [B+1]
-  std::vector<int64_t> host_offsets;  // the same on the host
-  GridTransform transform;
-
-  // The leaf table (leaf_table.h); masks and prefixes are unsigned bits in int64.
-  at::Tensor leaf_mask;      // int64 [L, 8]
-  at::Tensor leaf_prefix;    // int64 [L]
-  at::Tensor leaf_base;      // int32 [L]
-  at::Tensor leaf_origin;    // int32 [L, 4]
-  at::Tensor directory_box;  // int32 [B, 8]
-  at::Tensor directory;      // int32 [D]
-
-  int64_t num_voxels() const { return host_offsets.empty() ? 0 : host_offsets.back(); }
-  int64_t batch_size() const { return host_offsets.empty() ? 0 : static_cast<int64_t>(host_offsets.size()) - 1; }
-  // What kernels of the grid's device take; valid as long as the grid lives.
-  VoxelGridView View() const;
-};
-
-// OK when the grid was built and lies on the CPU; `operation` is named otherwise. For operations on grids.
+// OK when the grid was built and lies on `device`; without one, on the CPU or on a CUDA device. `operation` is named
+// otherwise. For operations on grids.
+absl::Status CheckGrid(const VoxelGrid& grid, std::string_view operation,
+                       std::optional<at::Device> device = std::nullopt);
+// The same for operations that have code for the CPU only.
 absl::Status CheckCpuGrid(const VoxelGrid& grid, std::string_view operation);
 
 // The unique coordinates of ijk int32 [M, 3], whose rows belong to samples by host_offsets.
@@ -89,8 +75,9 @@ absl::StatusOr<at::Tensor> DenseIndex(const VoxelGrid& grid, const std::array<in
                                       const std::array<int, 3>& dims);
 
 // The 27 neighbours of each voxel: int32 [27, N]; tap (dx+1)*9 + (dy+1)*3 + (dz+1) holds the row in the whole batch of
-// voxel ijk + (dx, dy, dz) of the same sample, or -1. Tap 13 is the voxel itself.
-absl::StatusOr<at::Tensor> NeighborMap(const VoxelGrid& grid);
+// voxel ijk + (dx, dy, dz) of the same sample, or -1. Tap 13 is the voxel itself. Where `tap_mask` is given it is made
+// int32 [N]: bit t says that tap t is not -1.
+absl::StatusOr<at::Tensor> NeighborMap(const VoxelGrid& grid, at::Tensor* tap_mask = nullptr);
 
 }  // namespace cubist
 
