@@ -67,10 +67,11 @@ CUBIST_ALWAYS_INLINE void AddMoments(const T* x, int64_t stride, int64_t rows, i
   }
 }
 
-// y = scale * x + shift, then SiLU when asked.
+// y = scale * x + shift, then SiLU when asked, plus residual unless null.
 template <typename T>
 CUBIST_ALWAYS_INLINE void Apply(const T* x, int64_t x_stride, int64_t rows, int64_t channels, const T* scale,
-                                const T* shift, bool silu, T* __restrict__ y, int64_t y_stride) {
+                                const T* shift, bool silu, const T* residual, int64_t residual_stride,
+                                T* __restrict__ y, int64_t y_stride) {
   for (int64_t p = 0; p < rows; ++p, x += x_stride, y += y_stride) {
     if (silu) {
       for (int64_t c = 0; c < channels; ++c) {
@@ -80,6 +81,9 @@ CUBIST_ALWAYS_INLINE void Apply(const T* x, int64_t x_stride, int64_t rows, int6
     } else {
       for (int64_t c = 0; c < channels; ++c) y[c] = scale[c] * x[c] + shift[c];
     }
+    if (residual == nullptr) continue;
+    for (int64_t c = 0; c < channels; ++c) y[c] += residual[c];
+    residual += residual_stride;
   }
 }
 
@@ -143,23 +147,38 @@ CUBIST_MACHINE_CODES(AddGradients)
 CUBIST_MACHINE_CODES(Combine)
 #undef CUBIST_MACHINE_CODES
 
+// z = factor * xhat + constant for one channel of one sample.
+struct ChannelAffine {
+  double factor, constant;
+};
+
+template <typename T>
+ChannelAffine ChannelAffineOf(const T* gamma, const T* beta, const GroupNormModulation<T>& modulation, int64_t sample,
+                              int64_t c) {
+  if (modulation.scale.data == nullptr) return {static_cast<double>(gamma[c]), static_cast<double>(beta[c])};
+  const double one_plus_scale = 1.0 + static_cast<double>(modulation.scale(sample, c));
+  return {static_cast<double>(gamma[c]) * one_plus_scale,
+          static_cast<double>(beta[c]) * one_plus_scale + static_cast<double>(modulation.shift(sample, c))};
+}
+
 // z = scale * x + shift for the channels of one sample.
 template <typename T>
-void AffineOf(const T* gamma, const T* beta, View<const double, 2> mean, View<const double, 2> reciprocal_std,
-              int64_t sample, int64_t group_size, int64_t channels, T* scale, T* shift) {
+void AffineOf(const T* gamma, const T* beta, const GroupNormModulation<T>& modulation, View<const double, 2> mean,
+              View<const double, 2> reciprocal_std, int64_t sample, int64_t group_size, int64_t channels, T* scale,
+              T* shift) {
   for (int64_t c = 0; c < channels; ++c) {
-    const double factor = static_cast<double>(gamma[c]) * reciprocal_std(sample, c / group_size);
+    const ChannelAffine affine = ChannelAffineOf(gamma, beta, modulation, sample, c);
+    const double factor = affine.factor * reciprocal_std(sample, c / group_size);
     scale[c] = static_cast<T>(factor);
-    shift[c] = static_cast<T>(static_cast<double>(beta[c]) - factor * mean(sample, c / group_size));
+    shift[c] = static_cast<T>(affine.constant - factor * mean(sample, c / group_size));
   }
 }
 
 }  // namespace
 
 template <typename T>
-void GroupNormForwardCpu(View<const T, 2> x, View<const int64_t, 1> offsets, const T* gamma, const T* beta,
-                         const GroupNormOptions& options, View<T, 2> y, View<double, 2> mean,
-                         View<double, 2> reciprocal_std) {
+void GroupNormStatisticsCpu(View<const T, 2> x, View<const int64_t, 1> offsets, const GroupNormOptions& options,
+                            View<double, 2> mean, View<double, 2> reciprocal_std) {
   const int64_t channels = x.shape[1], samples = offsets.shape[0] - 1;
   const int64_t group_size = channels / options.groups;
   const std::vector<Block> blocks = Blocks(offsets);
@@ -202,14 +221,24 @@ void GroupNormForwardCpu(View<const T, 2> x, View<const int64_t, 1> offsets, con
       reciprocal_std(b, g) = 1.0 / std::sqrt(variance + options.epsilon);
     }
   }
+}
 
-  ParallelFor(block_count, 1, [&](int64_t first, int64_t last) {
+template <typename T>
+void GroupNormApplyCpu(View<const T, 2> x, View<const int64_t, 1> offsets, const T* gamma, const T* beta,
+                       const GroupNormOptions& options, View<const double, 2> mean,
+                       View<const double, 2> reciprocal_std, View<T, 2> y, const GroupNormModulation<T>& modulation,
+                       View<const T, 2> residual) {
+  const int64_t channels = x.shape[1], group_size = channels / options.groups;
+  const std::vector<Block> blocks = Blocks(offsets);
+  ParallelFor(static_cast<int64_t>(blocks.size()), 1, [&](int64_t first, int64_t last) {
     std::vector<T> scale(channels), shift(channels);
     for (int64_t block = first; block < last; ++block) {
       const auto [sample, begin, end] = blocks[block];
-      AffineOf<T>(gamma, beta, mean, reciprocal_std, sample, group_size, channels, scale.data(), shift.data());
-      ApplyHere(row(begin), x.stride[0], end - begin, channels, scale.data(), shift.data(), options.silu,
-                y.data + begin * y.stride[0], y.stride[0]);
+      AffineOf<T>(gamma, beta, modulation, mean, reciprocal_std, sample, group_size, channels, scale.data(),
+                  shift.data());
+      ApplyHere(x.data + begin * x.stride[0], x.stride[0], end - begin, channels, scale.data(), shift.data(),
+                options.silu, residual.data == nullptr ? nullptr : residual.data + begin * residual.stride[0],
+                residual.stride[0], y.data + begin * y.stride[0], y.stride[0]);
     }
   });
 }
@@ -217,7 +246,8 @@ void GroupNormForwardCpu(View<const T, 2> x, View<const int64_t, 1> offsets, con
 template <typename T>
 void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const int64_t, 1> offsets, const T* gamma,
                           const T* beta, const GroupNormOptions& options, View<const double, 2> mean,
-                          View<const double, 2> reciprocal_std, View<T, 2> dx, T* dgamma, T* dbeta) {
+                          View<const double, 2> reciprocal_std, View<T, 2> dx, T* dgamma, T* dbeta,
+                          const GroupNormModulation<T>& modulation, View<T, 2> dscale, View<T, 2> dshift) {
   const int64_t channels = x.shape[1], samples = offsets.shape[0] - 1;
   const int64_t group_size = channels / options.groups;
   const std::vector<Block> blocks = Blocks(offsets);
@@ -230,7 +260,8 @@ void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const in
     std::vector<double> channel_mean(channels), channel_reciprocal(channels);
     for (int64_t k = first; k < last; ++k) {
       const auto [sample, begin, end] = blocks[k];
-      AffineOf<T>(gamma, beta, mean, reciprocal_std, sample, group_size, channels, scale.data(), shift.data());
+      AffineOf<T>(gamma, beta, modulation, mean, reciprocal_std, sample, group_size, channels, scale.data(),
+                  shift.data());
       for (int64_t c = 0; c < channels; ++c) {
         channel_mean[c] = mean(sample, c / group_size);
         channel_reciprocal[c] = reciprocal_std(sample, c / group_size);
@@ -243,33 +274,41 @@ void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const in
     }
   });
 
-  // dx = r (gamma dz - m1 - xhat m2) = (r gamma) dz + (-r^2 m2) x + r (r m2 mean - m1).
+  // dx = r (factor dz - m1 - xhat m2) = (r factor) dz + (-r^2 m2) x + r (r m2 mean - m1).
   std::vector<T> of_dz(samples * channels), of_x(samples * channels), constant(samples * channels);
   std::vector<double> gamma_sum(channels, 0.0), beta_sum(channels, 0.0);
   int64_t k = 0;
   for (int64_t b = 0; b < samples; ++b) {
-    if (offsets(b + 1) == offsets(b)) continue;
     std::vector<double> total(2 * channels, 0.0);
     for (; k < block_count && blocks[k].sample == b; ++k) {
       for (int64_t c = 0; c < 2 * channels; ++c) total[c] += sums[2 * k * channels + c];
     }
+    for (int64_t c = 0; c < channels; ++c) {
+      double one_plus_scale = 1.0;
+      if (modulation.scale.data != nullptr) {
+        one_plus_scale += static_cast<double>(modulation.scale(b, c));
+        dscale(b, c) = static_cast<T>(static_cast<double>(gamma[c]) * total[channels + c] +
+                                      static_cast<double>(beta[c]) * total[c]);
+        dshift(b, c) = static_cast<T>(total[c]);
+      }
+      beta_sum[c] += one_plus_scale * total[c];
+      gamma_sum[c] += one_plus_scale * total[channels + c];
+    }
+    if (offsets(b + 1) == offsets(b)) continue;
     const double values = static_cast<double>((offsets(b + 1) - offsets(b)) * group_size);
     for (int64_t g = 0; g < options.groups; ++g) {
+      const auto factor = [&](int64_t c) { return ChannelAffineOf(gamma, beta, modulation, b, c).factor; };
       double m1 = 0.0, m2 = 0.0;
       for (int64_t c = g * group_size; c < (g + 1) * group_size; ++c) {
-        m1 += static_cast<double>(gamma[c]) * total[c] / values;
-        m2 += static_cast<double>(gamma[c]) * total[channels + c] / values;
+        m1 += factor(c) * total[c] / values;
+        m2 += factor(c) * total[channels + c] / values;
       }
       const double r = reciprocal_std(b, g);
       for (int64_t c = g * group_size; c < (g + 1) * group_size; ++c) {
-        of_dz[b * channels + c] = static_cast<T>(r * static_cast<double>(gamma[c]));
+        of_dz[b * channels + c] = static_cast<T>(r * factor(c));
         of_x[b * channels + c] = static_cast<T>(-r * r * m2);
         constant[b * channels + c] = static_cast<T>(r * (r * m2 * mean(b, g) - m1));
       }
-    }
-    for (int64_t c = 0; c < channels; ++c) {
-      beta_sum[c] += total[c];
-      gamma_sum[c] += total[channels + c];
     }
   }
   for (int64_t c = 0; c < channels; ++c) {
@@ -287,12 +326,16 @@ void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const in
   });
 }
 
-#define CUBIST_INSTANTIATE(T)                                                                                  \
-  template void GroupNormForwardCpu<T>(View<const T, 2>, View<const int64_t, 1>, const T*, const T*,           \
-                                       const GroupNormOptions&, View<T, 2>, View<double, 2>, View<double, 2>); \
-  template void GroupNormBackwardCpu<T>(View<const T, 2>, View<const T, 2>, View<const int64_t, 1>, const T*,  \
-                                        const T*, const GroupNormOptions&, View<const double, 2>,              \
-                                        View<const double, 2>, View<T, 2>, T*, T*)
+#define CUBIST_INSTANTIATE(T)                                                                                     \
+  template void GroupNormStatisticsCpu<T>(View<const T, 2>, View<const int64_t, 1>, const GroupNormOptions&,      \
+                                          View<double, 2>, View<double, 2>);                                      \
+  template void GroupNormApplyCpu<T>(View<const T, 2>, View<const int64_t, 1>, const T*, const T*,                \
+                                     const GroupNormOptions&, View<const double, 2>, View<const double, 2>,       \
+                                     View<T, 2>, const GroupNormModulation<T>&, View<const T, 2>);                \
+  template void GroupNormBackwardCpu<T>(View<const T, 2>, View<const T, 2>, View<const int64_t, 1>, const T*,     \
+                                        const T*, const GroupNormOptions&, View<const double, 2>,                 \
+                                        View<const double, 2>, View<T, 2>, T*, T*, const GroupNormModulation<T>&, \
+                                        View<T, 2>, View<T, 2>)
 CUBIST_INSTANTIATE(float);
 CUBIST_INSTANTIATE(double);
 #undef CUBIST_INSTANTIATE

@@ -86,6 +86,67 @@ TEST(GroupNorm, GradientsMatchFiniteDifferences) {
   }
 }
 
+// Rows of four samples, the second without any; what else joins in is uneven too.
+const std::vector<int64_t> kModulatedOffsets = {0, 5, 5, 9, 16};
+
+at::Tensor Modulated(const std::vector<at::Tensor>& in, bool silu) {
+  GroupNormInputs inputs;
+  inputs.scale = in[3];
+  inputs.shift = in[4];
+  inputs.residual = in[5];
+  return GroupNorm(in[0], kModulatedOffsets, 2, in[1], in[2], 1e-5, silu, inputs);
+}
+
+std::vector<at::Tensor> ModulatedInputs() {
+  const auto numbers = [](at::IntArrayRef shape, uint32_t seed) {
+    return TensorOf(TestNumbers<double>(c10::multiply_integers(shape), seed), shape);
+  };
+  return {numbers({16, 6}, 1), numbers({6}, 2),    numbers({6}, 3),
+          numbers({4, 6}, 4),  numbers({4, 6}, 5), numbers({16, 6}, 6)};
+}
+
+TEST(GroupNorm, ModulationAndResidualMatchTheirFormulas) {
+  const std::vector<at::Tensor> in = ModulatedInputs();
+  for (const bool silu : {false, true}) {
+    const at::Tensor z = SampleBySample(in[0], kModulatedOffsets, 2, in[1], in[2], false);
+    std::vector<at::Tensor> parts;
+    for (int64_t b = 0; b < 4; ++b) {
+      const int64_t rows = kModulatedOffsets[b + 1] - kModulatedOffsets[b];
+      parts.push_back(
+          z.narrow(0, kModulatedOffsets[b], rows).mul(in[3].narrow(0, b, 1).add(1.0)).add(in[4].narrow(0, b, 1)));
+    }
+    const at::Tensor modulated = at::cat(parts);
+    const at::Tensor wanted = (silu ? at::silu(modulated) : modulated).add(in[5]);
+    EXPECT_LT(Difference(Modulated(in, silu), wanted), 1e-12);
+  }
+}
+
+TEST(GroupNorm, GradientsOfModulationAndResidualMatchFiniteDifferences) {
+  for (const bool silu : {false, true}) {
+    ExpectGradientsMatch([&](const std::vector<at::Tensor>& in) { return Modulated(in, silu); }, ModulatedInputs());
+  }
+}
+
+// scale and shift as halves of one tensor are read where they lie.
+TEST(GroupNorm, ScaleAndShiftBesideEachOther) {
+  std::vector<at::Tensor> in = ModulatedInputs();
+  const at::Tensor wanted = Modulated(in, true);
+  const at::Tensor both = at::cat({in[3], in[4]}, 1);
+  in[3] = both.narrow(1, 0, 6);
+  in[4] = both.narrow(1, 6, 6);
+  EXPECT_TRUE(Modulated(in, true).equal(wanted));
+}
+
+TEST(GroupNorm, TakesStatisticsAsGiven) {
+  const std::vector<at::Tensor> in = ModulatedInputs();
+  GroupNormInputs inputs;
+  inputs.mean = at::zeros({4, 2}, in[0].options());
+  inputs.reciprocal_std = at::ones({4, 2}, in[0].options());
+  EXPECT_LT(Difference(GroupNorm(in[0], kModulatedOffsets, 2, in[1], in[2], 1e-5, false, inputs),
+                       in[0].mul(in[1]).add(in[2])),
+            1e-14);
+}
+
 // Float values around 1000 with a spread of 0.01: sums of squares in float would lose everything.
 TEST(GroupNorm, MeanFarFromZero) {
   const int64_t rows = 3000;
@@ -134,6 +195,20 @@ TEST(GroupNorm, RefusesWrongArguments) {
   EXPECT_THROW(GroupNorm(x, {}, 2, ones, zeros), c10::Error);
   EXPECT_THROW(GroupNorm(x, {0, 3}, 2, at::ones({3}), zeros), c10::Error);
   EXPECT_THROW(GroupNorm(x.to(at::kInt), {0, 3}, 2, ones, zeros), c10::Error);
+  GroupNormInputs inputs;
+  const auto with_inputs = [&] { return GroupNorm(x, {0, 3}, 2, ones, zeros, 1e-5, false, inputs); };
+  inputs.scale = at::zeros({1, 4});
+  EXPECT_THROW(with_inputs(), c10::Error);  // without shift
+  inputs.shift = at::zeros({2, 4});
+  EXPECT_THROW(with_inputs(), c10::Error);
+  inputs.shift = at::zeros({1, 4});
+  EXPECT_NO_THROW(with_inputs());
+  inputs.residual = at::zeros({1, 4});
+  EXPECT_THROW(with_inputs(), c10::Error);
+  inputs.residual = at::zeros({3, 4});
+  inputs.mean = at::zeros({1, 2});
+  inputs.reciprocal_std = at::zeros({1, 2});  // not float64
+  EXPECT_THROW(with_inputs(), c10::Error);
 }
 
 }  // namespace

@@ -1,7 +1,12 @@
 #include "kernels/group_norm/group_norm_torch.h"
 
+#include <optional>
+
 #include "ATen/ops/empty.h"
+#include "kernels/cuda/current_stream.h"
+#include "kernels/cuda/dispatch.h"
 #include "kernels/group_norm/group_norm.h"
+#include "kernels/group_norm/group_norm_cuda.h"
 #include "kernels/tensor_view/tensor_view.h"
 #include "torch/csrc/autograd/custom_function.h"
 
@@ -15,65 +20,234 @@ View<const int64_t, 1> OffsetsView(const std::vector<int64_t>& offsets) {
   return View<const int64_t, 1>(offsets.data(), {static_cast<int64_t>(offsets.size())});
 }
 
+// What the kernels take; tensors that are not there are undefined.
+struct Arguments {
+  at::Tensor x, gamma, beta, scale, shift, mean, reciprocal_std, device_offsets;
+  std::vector<int64_t> offsets;
+  GroupNormOptions options;
+
+  int64_t samples() const { return static_cast<int64_t>(offsets.size()) - 1; }
+};
+
+template <typename T>
+View<const T, 2> OptionalView(const at::Tensor& tensor) {
+  return tensor.defined() ? ViewOf<const T, 2>(tensor) : View<const T, 2>();
+}
+
+template <typename T>
+T* OptionalData(const at::Tensor& tensor) {
+  return tensor.defined() ? static_cast<T*>(tensor.mutable_data_ptr()) : nullptr;
+}
+
+template <typename T>
+GroupNormModulation<T> ModulationOf(const Arguments& arguments) {
+  return {OptionalView<T>(arguments.scale), OptionalView<T>(arguments.shift)};
+}
+
+GroupNormOffsets OffsetsOf(const Arguments& arguments) {
+  return {OffsetsView(arguments.offsets), arguments.device_offsets.const_data_ptr<int64_t>()};
+}
+
+GroupNormParameters ParametersOf(const Arguments& arguments) {
+  return {arguments.gamma.const_data_ptr<float>(), arguments.beta.const_data_ptr<float>(),
+          ModulationOf<float>(arguments)};
+}
+
+// A dense view of a contiguous tensor, whatever strides LibTorch gives to dimensions of one entry.
+template <typename T>
+View<const T, 2> RowsOf(const at::Tensor& tensor) {
+  return {static_cast<const T*>(tensor.const_data_ptr()), {tensor.size(0), tensor.size(1)}};
+}
+
+// Device memory that the stream's later work may take again as soon as this tensor is gone.
+at::Tensor WorkspaceOf(const Arguments& arguments) {
+  const size_t bytes =
+      GroupNormWorkspaceBytes(OffsetsView(arguments.offsets), arguments.x.size(1), arguments.options.groups);
+  return at::empty({static_cast<int64_t>(bytes)}, arguments.x.options().dtype(at::kByte));
+}
+
+void ForwardOnCpu(const Arguments& arguments, bool with_statistics, const at::Tensor& residual, const at::Tensor& y) {
+  DispatchFloating(y.scalar_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto x = ViewOf<const T, 2>(arguments.x);
+    const View<const int64_t, 1> offsets = OffsetsView(arguments.offsets);
+    const auto mean = ViewOf<double, 2>(arguments.mean), reciprocal_std = ViewOf<double, 2>(arguments.reciprocal_std);
+    if (!with_statistics) GroupNormStatisticsCpu<T>(x, offsets, arguments.options, mean, reciprocal_std);
+    GroupNormApplyCpu<T>(x, offsets, arguments.gamma.const_data_ptr<T>(), arguments.beta.const_data_ptr<T>(),
+                         arguments.options, mean, reciprocal_std, ViewOf<T, 2>(y), ModulationOf<T>(arguments),
+                         OptionalView<T>(residual));
+  });
+}
+
+void ForwardOnCuda(const Arguments& arguments, bool with_statistics, const at::Tensor& residual, const at::Tensor& y) {
+  const cudaStream_t stream = CurrentStream(y);
+  float* const mean = arguments.mean.mutable_data_ptr<float>();
+  float* const reciprocal_std = arguments.reciprocal_std.mutable_data_ptr<float>();
+  DispatchFeature(y.scalar_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto x = RowsOf<T>(arguments.x);
+    if (!with_statistics) {
+      const at::Tensor workspace = WorkspaceOf(arguments);
+      CheckCuda(GroupNormStatisticsCuda<T>(x, OffsetsOf(arguments), arguments.options, mean, reciprocal_std,
+                                           workspace.mutable_data_ptr(), stream),
+                "GroupNorm");
+    }
+    CheckCuda(
+        GroupNormApplyCuda<T>(x, OffsetsOf(arguments), ParametersOf(arguments), arguments.options, mean, reciprocal_std,
+                              OptionalData<const T>(residual), static_cast<T*>(y.mutable_data_ptr()), stream),
+        "GroupNorm");
+  });
+}
+
+struct Gradients {
+  at::Tensor dx, dgamma, dbeta, dscale, dshift;
+};
+
+void BackwardOnCpu(const Arguments& arguments, const at::Tensor& dy, const Gradients& to) {
+  DispatchFloating(dy.scalar_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const bool modulated = to.dscale.defined();
+    GroupNormBackwardCpu<T>(ViewOf<const T, 2>(dy), ViewOf<const T, 2>(arguments.x), OffsetsView(arguments.offsets),
+                            arguments.gamma.const_data_ptr<T>(), arguments.beta.const_data_ptr<T>(), arguments.options,
+                            ViewOf<const double, 2>(arguments.mean), ViewOf<const double, 2>(arguments.reciprocal_std),
+                            ViewOf<T, 2>(to.dx), to.dgamma.mutable_data_ptr<T>(), to.dbeta.mutable_data_ptr<T>(),
+                            ModulationOf<T>(arguments), modulated ? ViewOf<T, 2>(to.dscale) : View<T, 2>(),
+                            modulated ? ViewOf<T, 2>(to.dshift) : View<T, 2>());
+  });
+}
+
+void BackwardOnCuda(const Arguments& arguments, const at::Tensor& dy, const Gradients& to) {
+  const at::Tensor workspace = WorkspaceOf(arguments);
+  const GroupNormParameterGradients gradients = {OptionalData<float>(to.dgamma), OptionalData<float>(to.dbeta),
+                                                 OptionalData<float>(to.dscale), OptionalData<float>(to.dshift)};
+  DispatchFeature(dy.scalar_type(), [&](auto zero) {
+    using T = decltype(zero);
+    CheckCuda(
+        GroupNormBackwardCuda<T>(OptionalData<const T>(dy), RowsOf<T>(arguments.x), OffsetsOf(arguments),
+                                 ParametersOf(arguments), arguments.options, arguments.mean.const_data_ptr<float>(),
+                                 arguments.reciprocal_std.const_data_ptr<float>(), OptionalData<T>(to.dx), gradients,
+                                 workspace.mutable_data_ptr(), CurrentStream(dy)),
+        "GroupNorm");
+  });
+}
+
+std::optional<at::Tensor> IfDefined(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
+}
+
+at::Tensor Contiguous(const std::optional<at::Tensor>& tensor) {
+  return tensor.has_value() ? tensor->contiguous() : at::Tensor();
+}
+
+// As it is if channels lie beside each other: half of a [B, 2C] tensor does.
+at::Tensor ContiguousRows(const std::optional<at::Tensor>& tensor) {
+  return tensor.has_value() && tensor->stride(1) == 1 ? *tensor : Contiguous(tensor);
+}
+
 struct GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x_in, const at::Tensor& gamma_in,
-                            const at::Tensor& beta_in, const std::vector<int64_t>& offsets, int64_t groups,
-                            double epsilon, bool silu) {
-    const at::Tensor x = x_in.contiguous(), gamma = gamma_in.contiguous(), beta = beta_in.contiguous();
-    const int64_t samples = static_cast<int64_t>(offsets.size()) - 1;
-    at::Tensor y = at::empty(x.sizes(), x.options());
-    at::Tensor mean = at::empty({samples, groups}, x.options().dtype(at::kDouble));
-    at::Tensor reciprocal_std = at::empty({samples, groups}, x.options().dtype(at::kDouble));
-    DispatchFloating(x.scalar_type(), [&](auto zero) {
-      using T = decltype(zero);
-      GroupNormForwardCpu<T>(ViewOf<const T, 2>(x), OffsetsView(offsets), gamma.const_data_ptr<T>(),
-                             beta.const_data_ptr<T>(), {groups, epsilon, silu}, ViewOf<T, 2>(y),
-                             ViewOf<double, 2>(mean), ViewOf<double, 2>(reciprocal_std));
-    });
-    context->save_for_backward({x, gamma, beta, mean, reciprocal_std});
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma,
+                            const at::Tensor& beta, const std::optional<at::Tensor>& scale,
+                            const std::optional<at::Tensor>& shift, const std::optional<at::Tensor>& residual,
+                            const GroupNormInputs& inputs, const std::vector<int64_t>& offsets,
+                            const GroupNormOptions& options) {
+    const bool on_cpu = x.device().is_cpu();
+    Arguments arguments = {x.contiguous(),
+                           gamma.contiguous(),
+                           beta.contiguous(),
+                           ContiguousRows(scale),
+                           ContiguousRows(shift),
+                           Contiguous(IfDefined(inputs.mean)),
+                           Contiguous(IfDefined(inputs.reciprocal_std)),
+                           Contiguous(IfDefined(inputs.device_offsets)),
+                           offsets,
+                           options};
+    const bool with_statistics = arguments.mean.defined();
+    if (!with_statistics) {
+      const at::TensorOptions kind = x.options().dtype(on_cpu ? at::kDouble : at::kFloat);
+      arguments.mean = at::empty({arguments.samples(), options.groups}, kind);
+      arguments.reciprocal_std = at::empty({arguments.samples(), options.groups}, kind);
+    }
+    if (!on_cpu && !arguments.device_offsets.defined()) {
+      arguments.device_offsets = at::empty({arguments.samples() + 1}, x.options().dtype(at::kLong));
+      CheckCuda(CopyGroupNormOffsetsCuda(OffsetsView(offsets), arguments.device_offsets.mutable_data_ptr<int64_t>(),
+                                         CurrentStream(x)),
+                "GroupNorm");
+    }
+    at::Tensor y = at::empty(x.sizes(), arguments.x.options());
+    (on_cpu ? ForwardOnCpu : ForwardOnCuda)(arguments, with_statistics, Contiguous(residual), y);
+    context->save_for_backward({arguments.x, arguments.gamma, arguments.beta, arguments.scale, arguments.shift,
+                                arguments.mean, arguments.reciprocal_std, arguments.device_offsets});
     context->saved_data["offsets"] = offsets;
-    context->saved_data["groups"] = groups;
-    context->saved_data["epsilon"] = epsilon;
-    context->saved_data["silu"] = silu;
+    context->saved_data["groups"] = options.groups;
+    context->saved_data["epsilon"] = options.epsilon;
+    context->saved_data["silu"] = options.silu;
+    context->saved_data["residual"] = residual.has_value();
     return y;
   }
 
-  static variable_list backward(AutogradContext* context, variable_list gradients) {
+  static variable_list backward(AutogradContext* context, variable_list output_gradients) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &gamma = saved[1], &beta = saved[2], &mean = saved[3], &reciprocal_std = saved[4];
-    const std::vector<int64_t> offsets = context->saved_data["offsets"].toIntVector();
-    const GroupNormOptions options = {context->saved_data["groups"].toInt(), context->saved_data["epsilon"].toDouble(),
-                                      context->saved_data["silu"].toBool()};
-    const at::Tensor dy = gradients[0].contiguous();
-    at::Tensor dx = at::empty(x.sizes(), dy.options());
-    at::Tensor dgamma = at::empty(gamma.sizes(), dy.options());
-    at::Tensor dbeta = at::empty(beta.sizes(), dy.options());
-    DispatchFloating(dy.scalar_type(), [&](auto zero) {
-      using T = decltype(zero);
-      GroupNormBackwardCpu<T>(ViewOf<const T, 2>(dy), ViewOf<const T, 2>(x), OffsetsView(offsets),
-                              gamma.const_data_ptr<T>(), beta.const_data_ptr<T>(), options,
-                              ViewOf<const double, 2>(mean), ViewOf<const double, 2>(reciprocal_std), ViewOf<T, 2>(dx),
-                              dgamma.mutable_data_ptr<T>(), dbeta.mutable_data_ptr<T>());
-    });
-    return {dx, dgamma, dbeta, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+    const Arguments arguments = {saved[0],
+                                 saved[1],
+                                 saved[2],
+                                 saved[3],
+                                 saved[4],
+                                 saved[5],
+                                 saved[6],
+                                 saved[7],
+                                 context->saved_data["offsets"].toIntVector(),
+                                 {context->saved_data["groups"].toInt(), context->saved_data["epsilon"].toDouble(),
+                                  context->saved_data["silu"].toBool()}};
+    const at::Tensor dy = output_gradients[0].contiguous();
+    const at::TensorOptions of_parameters = arguments.gamma.options();
+    Gradients to = {at::empty(dy.sizes(), dy.options()), at::empty(arguments.gamma.sizes(), of_parameters),
+                    at::empty(arguments.beta.sizes(), of_parameters), at::Tensor(), at::Tensor()};
+    if (arguments.scale.defined()) {
+      to.dscale = at::empty(arguments.scale.sizes(), of_parameters);
+      to.dshift = at::empty(arguments.shift.sizes(), of_parameters);
+    }
+    (dy.device().is_cpu() ? BackwardOnCpu : BackwardOnCuda)(arguments, dy, to);
+    const at::Tensor dresidual = context->saved_data["residual"].toBool() ? output_gradients[0] : at::Tensor();
+    return {to.dx, to.dgamma, to.dbeta, to.dscale, to.dshift, dresidual, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
 at::Tensor GroupNorm(const at::Tensor& x, const std::vector<int64_t>& host_offsets, int64_t groups,
-                     const at::Tensor& gamma, const at::Tensor& beta, double epsilon, bool silu) {
-  CheckFloatingTensor(x, "GroupNorm", "x", {-1, -1});
-  CheckTensor(gamma, "GroupNorm", "gamma", x.scalar_type(), {x.size(1)});
-  CheckTensor(beta, "GroupNorm", "beta", x.scalar_type(), {x.size(1)});
-  TORCH_CHECK(groups > 0 && x.size(1) % groups == 0, "GroupNorm: ", x.size(1), " channels cannot be split into ",
-              groups, " equal groups");
+                     const at::Tensor& gamma, const at::Tensor& beta, double epsilon, bool silu,
+                     const GroupNormInputs& inputs) {
+  const at::Device device = DeviceOf(x, "GroupNorm", "x");
+  CheckFloatingTensor(x, "GroupNorm", "x", {-1, -1}, device);
+  const int64_t channels = x.size(1), samples = static_cast<int64_t>(host_offsets.size()) - 1;
+  const at::ScalarType parameter_dtype = device.is_cpu() ? x.scalar_type() : at::kFloat;
+  CheckTensor(gamma, "GroupNorm", "gamma", parameter_dtype, {channels}, device);
+  CheckTensor(beta, "GroupNorm", "beta", parameter_dtype, {channels}, device);
+  TORCH_CHECK(groups > 0 && channels % groups == 0, "GroupNorm: ", channels, " channels cannot be split into ", groups,
+              " equal groups");
   TORCH_CHECK(!host_offsets.empty() && host_offsets.front() == 0 && host_offsets.back() == x.size(0),
               "GroupNorm: host_offsets must begin with 0 and end with the number of rows, ", x.size(0));
   for (size_t b = 1; b < host_offsets.size(); ++b) {
     TORCH_CHECK(host_offsets[b] >= host_offsets[b - 1], "GroupNorm: host_offsets descend at sample ", b - 1);
   }
-  return GroupNormFunction::apply(x, gamma, beta, host_offsets, groups, epsilon, silu);
+  if (inputs.scale.defined() || inputs.shift.defined()) {
+    CheckTensor(inputs.scale, "GroupNorm", "scale", parameter_dtype, {samples, channels}, device);
+    CheckTensor(inputs.shift, "GroupNorm", "shift", parameter_dtype, {samples, channels}, device);
+  }
+  if (inputs.residual.defined()) {
+    CheckTensor(inputs.residual, "GroupNorm", "residual", x.scalar_type(), {x.size(0), channels}, device);
+  }
+  if (inputs.mean.defined() || inputs.reciprocal_std.defined()) {
+    const at::ScalarType dtype = device.is_cpu() ? at::kDouble : at::kFloat;
+    CheckTensor(inputs.mean, "GroupNorm", "mean", dtype, {samples, groups}, device);
+    CheckTensor(inputs.reciprocal_std, "GroupNorm", "reciprocal_std", dtype, {samples, groups}, device);
+  }
+  if (inputs.device_offsets.defined() && !device.is_cpu()) {
+    CheckTensor(inputs.device_offsets, "GroupNorm", "device_offsets", at::kLong, {samples + 1}, device);
+  }
+  return GroupNormFunction::apply(x, gamma, beta, IfDefined(inputs.scale), IfDefined(inputs.shift),
+                                  IfDefined(inputs.residual), inputs, host_offsets,
+                                  GroupNormOptions{groups, epsilon, silu});
 }
 
 }  // namespace cubist
