@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "base/parallel_for.h"
@@ -10,25 +11,27 @@ namespace {
 
 constexpr int64_t kBlock = 16384;
 
-// The step's numbers, the same for all elements.
+// To the nearest bfloat16, ties to even; NaN to NaN.
+inline uint16_t RoundToBfloat16(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  return static_cast<uint16_t>(value != value ? 0x7FFF : rounded);
+}
+
+// NaN stays NaN: it compares false twice.
 template <typename T>
-struct Factors {
-  T keep;          // 1 - lr * weight_decay
-  T beta1, rest1;  // beta, 1 - beta
-  T beta2, rest2;
-  T root;  // 1 / sqrt(1 - beta2^t)
-  T epsilon;
-  T rate;      // lr / (1 - beta1^t)
-  T ema_rest;  // 1 - d
-};
+inline T Clamp(T value, T limit) {
+  return value > limit ? limit : (value < -limit ? -limit : value);
+}
 
 // __restrict__ because the arrays of a step never overlap; without it the loop is not vectorised.
-template <typename T, bool kAmsgrad, bool kEma>
-void StepBlock(const Factors<T>& f, int64_t begin, int64_t end, T* __restrict__ parameter,
+template <typename T, bool kAmsgrad, bool kEma, bool kCopy>
+void StepBlock(const AdamwFactors<T>& f, int64_t begin, int64_t end, T* __restrict__ parameter,
                const T* __restrict__ gradient, T* __restrict__ exp_avg, T* __restrict__ exp_avg_sq,
-               T* __restrict__ max_exp_avg_sq, T* __restrict__ ema) {
+               T* __restrict__ max_exp_avg_sq, T* __restrict__ ema, uint16_t* __restrict__ bfloat16_copy) {
   for (int64_t i = begin; i < end; ++i) {
-    const T g = gradient[i];
+    const T g = Clamp(gradient[i], f.limit);
     const T m = f.beta1 * exp_avg[i] + f.rest1 * g;
     const T v = f.beta2 * exp_avg_sq[i] + f.rest2 * (g * g);
     exp_avg[i] = m;
@@ -41,7 +44,13 @@ void StepBlock(const Factors<T>& f, int64_t begin, int64_t end, T* __restrict__ 
     const T p = parameter[i] * f.keep - f.rate * (m / (std::sqrt(second) * f.root + f.epsilon));
     parameter[i] = p;
     if constexpr (kEma) ema[i] = ema[i] - f.ema_rest * (ema[i] - p);
+    if constexpr (kCopy) bfloat16_copy[i] = RoundToBfloat16(static_cast<float>(p));
   }
+}
+
+template <typename T, bool kAmsgrad, bool kEma>
+constexpr auto* StepBlockFor(bool copy) {
+  return copy ? StepBlock<T, kAmsgrad, kEma, true> : StepBlock<T, kAmsgrad, kEma, false>;
 }
 
 }  // namespace
@@ -85,12 +94,9 @@ void GradientFiniteAndNormCpu(View<const T, 1> gradient, double* norm, bool* fin
 
 template <typename T>
 void ClampGradientCpu(View<T, 1> gradient, double limit) {
-  const T high = static_cast<T>(limit), low = -high;
+  const T high = static_cast<T>(limit);
   ParallelFor(gradient.shape[0], kBlock, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const T value = gradient.data[i];
-      gradient.data[i] = value > high ? high : (value < low ? low : value);  // NaN compares false twice
-    }
+    for (int64_t i = begin; i < end; ++i) gradient.data[i] = Clamp(gradient.data[i], high);
   });
 }
 
@@ -106,27 +112,16 @@ template <typename T>
 void AdamwStepCpu(const AdamwArrays<T>& arrays, int64_t* step, const bool* predicate, const AdamwOptions& options,
                   const LearningRateSchedule& schedule, double ema_decay) {
   if (!*predicate) return;
-  const int64_t t = *step + 1;
-  const double rate = LearningRateAt(schedule, *step);
-  const double power = static_cast<double>(t);
-  Factors<T> f;
-  f.keep = static_cast<T>(1.0 - rate * options.weight_decay);
-  f.beta1 = static_cast<T>(options.beta1);
-  f.rest1 = static_cast<T>(1.0 - options.beta1);
-  f.beta2 = static_cast<T>(options.beta2);
-  f.rest2 = static_cast<T>(1.0 - options.beta2);
-  f.root = static_cast<T>(1.0 / std::sqrt(1.0 - std::pow(options.beta2, power)));
-  f.epsilon = static_cast<T>(options.epsilon);
-  f.rate = static_cast<T>(rate / (1.0 - std::pow(options.beta1, power)));
-  f.ema_rest = static_cast<T>(1.0 - EmaDecayAt(ema_decay, t));
+  const AdamwFactors<T> factors = AdamwFactorsAt<T>(*step, options, schedule, ema_decay);
+  const bool ema = arrays.ema != nullptr, copy = arrays.bfloat16_copy != nullptr;
   auto* const block = arrays.max_exp_avg_sq != nullptr
-                          ? (arrays.ema != nullptr ? StepBlock<T, true, true> : StepBlock<T, true, false>)
-                          : (arrays.ema != nullptr ? StepBlock<T, false, true> : StepBlock<T, false, false>);
+                          ? (ema ? StepBlockFor<T, true, true>(copy) : StepBlockFor<T, true, false>(copy))
+                          : (ema ? StepBlockFor<T, false, true>(copy) : StepBlockFor<T, false, false>(copy));
   ParallelFor(arrays.size, kBlock, [&](int64_t begin, int64_t end) {
-    block(f, begin, end, arrays.parameter, arrays.gradient, arrays.exp_avg, arrays.exp_avg_sq, arrays.max_exp_avg_sq,
-          arrays.ema);
+    block(factors, begin, end, arrays.parameter, arrays.gradient, arrays.exp_avg, arrays.exp_avg_sq,
+          arrays.max_exp_avg_sq, arrays.ema, arrays.bfloat16_copy);
   });
-  *step = t;
+  ++*step;
 }
 
 #define CUBIST_INSTANTIATE(T)                                                                      \

@@ -110,6 +110,7 @@ TEST(Adamw, ChangesNothingWhenThePredicateIsFalse) {
   const int64_t size = 33;
   std::vector<at::Tensor> state;
   for (int k = 0; k < 5; ++k) state.push_back(TensorOf(TestNumbers<float>(size, k + 1), {size}).abs());
+  state.push_back(at::ones({size}, at::kBFloat16));
   state[0].mutable_data_ptr<float>()[3] = -0.0f;
   const at::Tensor step = TensorOf<int64_t>({17}, {1});
   at::Tensor gradient = at::ones({size});
@@ -117,17 +118,61 @@ TEST(Adamw, ChangesNothingWhenThePredicateIsFalse) {
   std::vector<at::Tensor> before;
   for (const at::Tensor& tensor : state) before.push_back(tensor.clone());
   const auto apply = [&](bool flag) {
-    AdamwStep(state[0], gradient, state[1], state[2], state[3], state[4], step, Flag(flag), {}, {}, 0.999);
+    AdamwStep(state[0], gradient, state[1], state[2], state[3], state[4], step, Flag(flag), {}, {}, 0.999, state[5]);
   };
   apply(false);
-  for (int k = 0; k < 5; ++k) {
+  for (int k = 0; k < 6; ++k) {
     EXPECT_EQ(std::memcmp(state[k].const_data_ptr(), before[k].const_data_ptr(), before[k].nbytes()), 0) << k;
   }
   EXPECT_EQ(step.item().toLong(), 17);
   // With the predicate true the same call does change all of them.
   apply(true);
-  for (int k = 0; k < 5; ++k) EXPECT_FALSE(state[k].equal(before[k])) << k;
+  for (int k = 0; k < 6; ++k) EXPECT_FALSE(state[k].equal(before[k])) << k;
   EXPECT_EQ(step.item().toLong(), 18);
+}
+
+// The step clamps as ClampGradient does and writes the copy that a conversion would.
+TEST(Adamw, ClipsAndCopiesInTheSamePass) {
+  const int64_t size = 40001;
+  for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
+    const at::Tensor gradient = TensorOf(TestNumbers<float>(size, 2), {size}).to(dtype);
+    gradient[7] = kInfinity;
+    const at::Tensor clamped = gradient.clone();
+    ClampGradient(clamped, 0.25);
+    const at::Tensor copy = at::ones({size}, at::kBFloat16);
+    std::vector<at::Tensor> states[2];
+    for (const bool fused : {false, true}) {
+      AdamwOptions options;
+      options.clip_value = fused ? 0.25 : 0.0;
+      for (int k = 0; k < 5; ++k) {
+        states[fused].push_back(TensorOf(TestNumbers<float>(size, k + 3), {size}).to(dtype).abs());
+      }
+      const std::vector<at::Tensor>& s = states[fused];
+      AdamwStep(s[0], fused ? gradient : clamped, s[1], s[2], s[3], s[4], TensorOf<int64_t>({4}, {1}), Flag(true),
+                options, {}, 0.9, fused ? std::optional<at::Tensor>(copy) : std::nullopt);
+    }
+    for (int k = 0; k < 5; ++k) EXPECT_TRUE(states[0][k].equal(states[1][k])) << k;
+    EXPECT_TRUE(copy.equal(states[1][0].to(at::kFloat).to(at::kBFloat16)));
+    EXPECT_TRUE(std::isinf(gradient[7].item().toDouble())) << "the gradient itself stays as it is";
+  }
+}
+
+// Halfway cases go to the even neighbour, and what is above the largest bfloat16 to infinity.
+TEST(Adamw, CopyIsRoundedToTheNearest) {
+  const std::vector<float> values = {1.0f + 0x1p-8f, 1.0f + 3 * 0x1p-8f, -1.0f - 0x1p-8f, 1.0f + 0x1.8p-8f,
+                                     3.4e38f,        0x1p-130f,          -0.0f,           kNan};
+  const std::vector<float> wanted = {1.0f, 1.0f + 0x1p-6f, -1.0f, 1.0f + 0x1p-7f, kInfinity, 0x1p-130f, -0.0f};
+  const int64_t size = static_cast<int64_t>(values.size());
+  const at::Tensor parameter = TensorOf(values, {size}), zeros = at::zeros({size});
+  const at::Tensor copy = at::ones({size}, at::kBFloat16);
+  AdamwStep(parameter, zeros, zeros.clone(), zeros.clone(), zeros.clone(), std::nullopt, at::zeros({1}, at::kLong),
+            Flag(true), {}, {}, 0.0, copy);
+  const at::Tensor got = copy.to(at::kFloat);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_EQ(got.const_data_ptr<float>()[i], wanted[i]) << i;
+    EXPECT_EQ(std::signbit(got.const_data_ptr<float>()[i]), std::signbit(wanted[i])) << i;
+  }
+  EXPECT_TRUE(std::isnan(got.const_data_ptr<float>()[7]));
 }
 
 TEST(Gradient, FiniteAndNorm) {
@@ -197,6 +242,15 @@ TEST(Adamw, NoElementsAndWrongArguments) {
   EXPECT_THROW(call(two, two.clone(), at::Tensor(), step), c10::Error);
   EXPECT_THROW(call(two, two.clone(), two.clone(), at::zeros({1})), c10::Error);
   EXPECT_THROW(call(at::zeros({4}).slice(0, 0, 4, 2), two.clone(), two.clone(), step), c10::Error);
+  AdamwOptions negative;
+  negative.clip_value = -1;
+  const auto step_with = [&](const AdamwOptions& options, const at::Tensor& copy) {
+    AdamwStep(two, two.clone(), two.clone(), two.clone(), two.clone(), std::nullopt, step, Flag(true), options, {}, 0.0,
+              copy);
+  };
+  EXPECT_THROW(step_with(negative, two.to(at::kBFloat16)), c10::Error);
+  EXPECT_THROW(step_with({}, two.clone()), c10::Error);
+  EXPECT_THROW(step_with({}, at::zeros({3}, at::kBFloat16)), c10::Error);
   EXPECT_THROW(ClampGradient(two, -1.0), c10::Error);
   EXPECT_THROW(ScaleGradient(two, at::zeros({2}, at::kDouble)), c10::Error);
   EXPECT_THROW(ScaleGradient(two, at::zeros({1})), c10::Error);

@@ -1,6 +1,7 @@
 // The optimizer over flat tensors. No function here makes the host wait for a device: decisions are
-// tensors. None is differentiable; all write in place. Tensors are 1-D, contiguous, float32 or float64
-// (one dtype within a call) and on one device (CPU); anything else throws c10::Error.
+// tensors. None is differentiable; all write in place. Tensors are 1-D, contiguous, float32 or on the CPU
+// float64 (one dtype within a call) and on one device (CPU or CUDA); anything else throws c10::Error. In float32
+// both give the same parameters, moments and averages, bit by bit.
 #ifndef CUBIST_KERNELS_ADAMW_ADAMW_TORCH_H_
 #define CUBIST_KERNELS_ADAMW_ADAMW_TORCH_H_
 
@@ -28,10 +29,12 @@ void ScaleGradient(const at::Tensor& flat_gradient, const at::Tensor& factor);
 //   step             [1] int64: steps done so far; incremented when the step is applied
 //   predicate        [1] bool: when false, nothing changes, not a bit (ema and step included)
 //   ema_decay        upper limit of the moving average's decay; not used without ema
+//   bfloat16_copy    [M] bfloat16, or none: the new parameters for bf16 compute, written in the same pass
 void AdamwStep(const at::Tensor& parameter, const at::Tensor& gradient, const at::Tensor& exp_avg,
                const at::Tensor& exp_avg_sq, const at::Tensor& max_exp_avg_sq, const std::optional<at::Tensor>& ema,
                const at::Tensor& step, const at::Tensor& predicate, const AdamwOptions& options,
-               const LearningRateSchedule& schedule, double ema_decay = 0.0);
+               const LearningRateSchedule& schedule, double ema_decay = 0.0,
+               const std::optional<at::Tensor>& bfloat16_copy = std::nullopt);
 
 }  // namespace cubist
 

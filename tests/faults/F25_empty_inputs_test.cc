@@ -22,9 +22,11 @@
 #include "base/philox.h"
 #include "base/status.h"
 #include "kernels/adamw/adamw_torch.h"
+#include "kernels/cross_entropy/cross_entropy_torch.h"
 #include "kernels/gather_rows/gather_rows_torch.h"
 #include "kernels/group_norm/group_norm_torch.h"
 #include "kernels/label_vote/label_vote_torch.h"
+#include "kernels/latent_sample/latent_sample_torch.h"
 #include "kernels/max_pool/max_pool_torch.h"
 #include "kernels/mesh_voxels/mesh_voxels_torch.h"
 #include "kernels/nearest_voxel/nearest_voxel_torch.h"
@@ -73,6 +75,11 @@ const std::map<std::string, std::function<void()>>& Operations() {
                    at::full({1}, true, at::kBool), {}, {}, 0);
          EXPECT_EQ(step.item<int64_t>(), 1) << "a step of a model without parameters is a step";
        }},
+      {"CrossEntropy",
+       [] {
+         const at::Tensor logits = Floats({0, 23});
+         ExpectNothing(CrossEntropy(logits, Longs({0})), {0}, {logits});
+       }},
       {"GatherRows",
        [] {
          const at::Tensor x = Floats({0, 5}), rows = Floats({3, 5});
@@ -83,6 +90,12 @@ const std::map<std::string, std::function<void()>>& Operations() {
        [] {
          const at::Tensor x = Floats({0, 4}), gamma = Floats({4}), beta = Floats({4});
          ExpectNothing(GroupNorm(x, {0, 0, 0}, 2, gamma, beta), {0, 4}, {x, gamma, beta});
+       }},
+      {"LatentSample",
+       [] {
+         const at::Tensor moments = Floats({0, 16}), alone = Floats({0, 16});
+         ExpectNothing(LatentSample(moments, at::zeros({0, 8})).first, {0, 8}, {moments});
+         ExpectNothing(LatentSample(alone, std::nullopt).second, {0}, {alone});
        }},
       {"MaxPool",
        [] {
@@ -119,6 +132,7 @@ const std::map<std::string, std::function<void()>>& Operations() {
        }},
       {"FillUniform", [] { FillUniform(at::zeros({0}), 1, 2, 3); }},
       {"FillNormal", [] { FillNormal(at::zeros({0}), 1, 2, 3); }},
+      {"CheckGrid", [] { EXPECT_TRUE(CheckGrid(NoVoxels(), "test").ok()); }},
       {"CheckCpuGrid", [] { EXPECT_TRUE(CheckCpuGrid(NoVoxels(), "test").ok()); }},
       {"GridFromIjk",
        [] {
@@ -173,7 +187,8 @@ TEST(EmptyInputsTest, EveryOperation) {
 TEST(EmptyInputsTest, NoOperationIsLeftOut) {
   const std::string kernels =
       std::string(std::getenv("TEST_SRCDIR")) + "/" + std::getenv("TEST_WORKSPACE") + "/kernels";
-  const std::regex declaration("(?:^|\n)(?:absl::StatusOr<[^\n]*>|absl::Status|at::Tensor|void) (\\w+)\\(");
+  const std::regex declaration(
+      "(?:^|\n)(?:absl::StatusOr<[^\n]*>|absl::Status|at::Tensor|std::pair<[^\n]*>|void) (\\w+)\\(");
   std::set<std::string> declared, checked;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(kernels)) {
     const std::string path = entry.path().string();
