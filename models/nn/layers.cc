@@ -24,7 +24,9 @@ Linear::Linear(int64_t in_channels, int64_t out_channels)
     : weight_(RegisterParameter("weight", {out_channels, in_channels}, UniformByFanIn(in_channels))),
       bias_(RegisterParameter("bias", {out_channels}, UniformByFanIn(in_channels))) {}
 
-at::Tensor Linear::Forward(const at::Tensor& x) const { return at::linear(x, weight_, bias_); }
+at::Tensor Linear::Forward(const at::Tensor& x) const {
+  return at::linear(x, weight_.to(x.scalar_type()), bias_.to(x.scalar_type()));
+}
 
 Embedding::Embedding(int64_t count, int64_t channels)
     : weight_(RegisterParameter("weight", {count, channels}, Initialization::Normal(1))) {}
@@ -78,7 +80,7 @@ Head::Head(int64_t channels, int64_t out_channels, int64_t groups)
 }
 
 at::Tensor Head::Forward(const VoxelDomain& domain, const at::Tensor& x) const {
-  return out_.Forward(block_.Forward(domain, x));
+  return out_.Forward(block_.Forward(domain, x)).to(out_.dtype());
 }
 
 }  // namespace cubist

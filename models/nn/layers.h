@@ -1,6 +1,7 @@
 // Building blocks of the voxel networks, with the reference's parameter names and initialisation.
-// All of them take and return rows of features [N, C] over a VoxelDomain, of the parameters' dtype and on
-// their device; anything else throws c10::Error.
+// All of them take and return rows of features [N, C] over a VoxelDomain, on the parameters' device. Features are of
+// the parameters' dtype or, on a GPU, bfloat16 over float32 parameters, whose gradients are then float32 as well.
+// Anything else throws c10::Error.
 #ifndef CUBIST_MODELS_NN_LAYERS_H_
 #define CUBIST_MODELS_NN_LAYERS_H_
 
@@ -20,6 +21,8 @@ class Linear : public Module {
  public:
   Linear(int64_t in_channels, int64_t out_channels);
   at::Tensor Forward(const at::Tensor& x) const;
+  // Of the parameters.
+  at::ScalarType dtype() const { return weight_.scalar_type(); }
 
  private:
   at::Tensor weight_, bias_;
@@ -81,7 +84,7 @@ class ResidualBlock : public Module {
   std::optional<Linear> skip_;
 };
 
-// A block and a 1x1x1 convolution to logits.
+// A block and a 1x1x1 convolution to logits, which are of the parameters' dtype whatever that of the features.
 class Head : public Module {
  public:
   Head(int64_t channels, int64_t out_channels, int64_t groups);

@@ -2,9 +2,8 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/conv3d.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/status.h"
@@ -37,18 +36,21 @@ at::Tensor VoxelDomain::Convolve(const at::Tensor& x, const at::Tensor& weight, 
   // and last spatial axes change places.
   const at::Tensor volume =
       x.view({batch_size(), (*dims_)[0], (*dims_)[1], (*dims_)[2], x.size(1)}).permute({0, 4, 1, 2, 3});
-  const at::Tensor result = at::conv3d(volume, weight.permute({0, 1, 4, 3, 2}), Optional(bias),
+  // Of the features' dtype and, on a GPU, channels last as they are.
+  const at::MemoryFormat layout = x.is_cuda() ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::Preserve;
+  const at::Tensor kernel =
+      weight.permute({0, 1, 4, 3, 2}).to(x.scalar_type(), /*non_blocking=*/false, /*copy=*/false, layout);
+  const at::Tensor result = at::conv3d(volume, kernel, Optional(bias.defined() ? bias.to(x.scalar_type()) : bias),
                                        /*stride=*/{1, 1, 1}, /*padding=*/{1, 1, 1});
   return result.permute({0, 2, 3, 4, 1}).reshape({rows(), weight.size(0)});
 }
 
 at::Tensor VoxelCentres(const at::Tensor& ijk, const GridTransform& transform, at::ScalarType dtype) {
-  const auto row = [&](const std::array<double, 3>& values) {
-    at::Tensor tensor = at::empty({3}, at::TensorOptions().dtype(at::kDouble));
-    std::copy(values.begin(), values.end(), tensor.data_ptr<double>());
-    return tensor.to(ijk.device());
-  };
-  return (ijk.to(at::kDouble) * row(transform.voxel_size) + row(transform.origin)).to(dtype);
+  std::vector<at::Tensor> axes;
+  for (int d = 0; d < 3; ++d) {
+    axes.push_back(ijk.select(1, d).to(at::kDouble) * transform.voxel_size[d] + transform.origin[d]);
+  }
+  return at::stack(axes, 1).to(dtype);
 }
 
 }  // namespace cubist

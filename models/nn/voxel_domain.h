@@ -34,8 +34,8 @@ class VoxelDomain {
   // 3x3x3 cross-correlation with stride 1; absent neighbours count as zero. The axes of the weight
   // are those of a checkpoint: K0 along z, K1 along y, K2 along x (fVDB 0.2.0).
   //   x       [N, Cin], this domain's rows
-  //   weight  [Cout, Cin, 3, 3, 3]
-  //   bias    [Cout] or undefined
+  //   weight  [Cout, Cin, 3, 3, 3] of x's dtype, or float32 where x is bfloat16
+  //   bias    [Cout] as weight, or undefined
   // Returns [N, Cout].
   at::Tensor Convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
 

@@ -7,11 +7,13 @@
 #include <ATen/ops/exp.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/sin.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "kernels/gather_rows/gather_rows_torch.h"
 #include "kernels/max_pool/max_pool_torch.h"
@@ -137,7 +139,7 @@ absl::StatusOr<LatentDistribution> VoxelVaeNetwork::Encode(const VoxelGrid& grid
   const at::Tensor embedded = semantic_embedding_->Forward(labels);
   at::Tensor x = mix_->Forward(
       at::cat({PositionalEncoding(VoxelCentres(grid.ijk, grid.transform, embedded.scalar_type())), embedded}, 1));
-  x = pre_convolution_->Forward(x);
+  x = Features(pre_convolution_->Forward(x));
 
   VoxelGrid level_grid = grid;
   for (int level = 0; level < options_.num_levels; ++level) {
@@ -153,7 +155,7 @@ absl::StatusOr<LatentDistribution> VoxelVaeNetwork::Encode(const VoxelGrid& grid
   ASSIGN_OR_RETURN(x, FillNeck(level_grid, x));
   const VoxelDomain neck(grid.batch_size(), NeckDims());
   for (const auto& block : pre_latent_) x = block->Forward(neck, x);
-  x = pre_latent_convolution_->Forward(neck, pre_latent_norm_->Forward(neck, x));
+  x = pre_latent_convolution_->Forward(neck, pre_latent_norm_->Forward(neck, x)).to(embedded.scalar_type());
   const int64_t channels = options_.LatentChannels();
   return LatentDistribution{x.narrow(1, 0, channels), x.narrow(1, channels, channels)};
 }
@@ -161,55 +163,74 @@ absl::StatusOr<LatentDistribution> VoxelVaeNetwork::Encode(const VoxelGrid& grid
 // Features of the coarsest sparse grid in the dense neck; cells without a voxel are zero.
 absl::StatusOr<at::Tensor> VoxelVaeNetwork::FillNeck(const VoxelGrid& grid, const at::Tensor& x) const {
   ASSIGN_OR_RETURN(const at::Tensor cell, DenseIndex(grid, NeckFirst(), NeckDims()));  // [N], -1 outside the box
-  at::Tensor source = at::full({grid.batch_size() * NeckCells()}, -1, cell.options());
-  const at::Tensor inside = cell.ge(0).nonzero().select(1, 0);
-  source.index_put_({cell.index_select(0, inside)}, inside);
-  return GatherRows(x, source);
+  // The last place is for voxels outside the box.
+  const int64_t cells = grid.batch_size() * NeckCells();
+  at::Tensor source = at::full({cells + 1}, -1, cell.options());
+  source.index_put_({at::where(cell.lt(0), cells, cell)}, at::arange(cell.size(0), cell.options()));
+  return GatherRows(x, source.narrow(0, 0, cells));
+}
+
+at::Tensor VoxelVaeNetwork::Features(const at::Tensor& x) const {
+  return options_.bfloat16_features ? x.to(at::kBFloat16) : x;
+}
+
+absl::Status VoxelVaeNetwork::CheckCandidates(int level, const VoxelGrid& grid) const {
+  for (int64_t b = 0; b < grid.batch_size(); ++b) {
+    const int64_t candidates = grid.host_offsets[b + 1] - grid.host_offsets[b];
+    if (candidates <= options_.max_candidates) continue;
+    return ConfigError(absl::StrCat("the decoder has ", candidates, " candidate voxels on level ", level,
+                                    " of a sample, more than voxel_vae.max_candidates allows (",
+                                    options_.max_candidates, "): with enough memory on the device, allow more"));
+  }
+  return absl::OkStatus();
 }
 
 at::Tensor VoxelVaeNetwork::Sample(const LatentDistribution& latent, const at::Tensor& noise) {
   return latent.mean + at::exp(latent.log_variance * 0.5) * noise;
 }
 
-absl::StatusOr<Reconstruction> VoxelVaeNetwork::Decode(const at::Tensor& z, int64_t batch_size) const {
+absl::StatusOr<Reconstruction> VoxelVaeNetwork::Decode(const at::Tensor& z, int64_t batch_size,
+                                                       const std::vector<at::Tensor>& forced_occupied) const {
+  if (!forced_occupied.empty() && forced_occupied.size() != static_cast<size_t>(options_.num_levels)) {
+    return InternalError(
+        absl::StrCat("Decode: ", forced_occupied.size(), " masks for ", options_.num_levels, " levels"));
+  }
   const std::array<int, 3> first = NeckFirst(), dims = NeckDims();
   Reconstruction result;
 
   VoxelDomain domain(batch_size, dims);
-  at::Tensor x = z;
+  at::Tensor x = Features(z);
   for (const auto& block : post_latent_) x = block->Forward(domain, x);
   at::Tensor ijk = BoxCoordinates(batch_size, dims, first, z.device());
 
   const int coarsest = options_.num_levels - 1;
   for (int level = coarsest;; --level) {
     const at::Tensor logits = structure_heads_[coarsest - level]->Forward(domain, x);
-    const at::Tensor occupied = OccupiedMask(logits);
+    const at::Tensor occupied = forced_occupied.empty() ? OccupiedMask(logits) : forced_occupied[coarsest - level];
     result.structure.push_back({level, domain, ijk, logits, occupied});
 
-    // What is kept of this level, and the row of `x` each of its voxels had.
-    VoxelGrid kept;
-    at::Tensor kept_row;
+    // What is kept of this level, or, if there is a finer one, its children; and the row of `x` of each.
+    const std::array<int, 3> factor = level == 0 ? std::array<int, 3>{1, 1, 1} : options_.PoolingFactor(level);
+    Subdivided children;
     if (domain.is_dense()) {
-      ASSIGN_OR_RETURN(DenseGrid masked, GridFromDenseMask(occupied.view({batch_size, dims[0], dims[1], dims[2]}),
-                                                           first, options_.TransformAt(level)));
-      kept = std::move(masked.grid);
-      kept_row = masked.dense_index;
+      ASSIGN_OR_RETURN(const DenseGrid kept, GridFromDenseMask(occupied.view({batch_size, dims[0], dims[1], dims[2]}),
+                                                               first, options_.TransformAt(level)));
+      const at::Tensor all = at::full({kept.grid.num_voxels()}, true, occupied.options());
+      ASSIGN_OR_RETURN(children, Subdivide(kept.grid, factor, all));
+      children.parent = kept.dense_index.index_select(0, children.parent);
     } else {
-      ASSIGN_OR_RETURN(Subdivided pruned, Subdivide(domain.grid(), {1, 1, 1}, occupied));
-      kept = std::move(pruned.grid);
-      kept_row = pruned.parent;
+      ASSIGN_OR_RETURN(children, Subdivide(domain.grid(), factor, occupied));
     }
+    x = GatherRows(x, children.parent);
     if (level == 0) {
-      result.grid = kept;
-      if (kept.num_voxels() > 0) {
-        ASSIGN_OR_RETURN(const VoxelDomain kept_domain, VoxelDomain::Sparse(kept));
-        result.semantic_logits = semantic_head_->Forward(kept_domain, GatherRows(x, kept_row));
+      result.grid = children.grid;
+      if (children.grid.num_voxels() > 0) {
+        ASSIGN_OR_RETURN(const VoxelDomain kept, VoxelDomain::Sparse(std::move(children.grid)));
+        result.semantic_logits = semantic_head_->Forward(kept, x);
       }
       return result;
     }
-    const at::Tensor all = at::full({kept.num_voxels()}, true, occupied.options());
-    ASSIGN_OR_RETURN(Subdivided children, Subdivide(kept, options_.PoolingFactor(level), all));
-    x = GatherRows(x, kept_row.index_select(0, children.parent));
+    RETURN_IF_ERROR(CheckCandidates(level - 1, children.grid));
     ijk = children.grid.ijk;
     ASSIGN_OR_RETURN(domain, VoxelDomain::Sparse(std::move(children.grid)));
     for (const auto& block : decoders_[coarsest - level]) x = block->Forward(domain, x);

@@ -35,6 +35,11 @@ struct VoxelVaeOptions {
   int64_t latent_cut_ratio = 32;
   int64_t norm_groups = 8;
   double voxel_size = 0.2;  // metres, level 0
+  // Features between the first and the last layers are bfloat16; parameters, latents and logits stay as they are.
+  bool bfloat16_features = false;
+  // Candidate voxels that the decoder may have on a level of a sample. As it subdivides what it predicts itself, an
+  // untrained one may ask for every cell of the crop.
+  int64_t max_candidates = 4194304;
 
   int64_t ChannelsAt(int level) const { return base_channels << level; }
   int64_t LatentChannels() const { return ChannelsAt(num_levels - 1) / latent_cut_ratio; }
@@ -56,7 +61,7 @@ struct StructureLevel {
   VoxelDomain candidates;  // the cells that were asked about; the whole box at the neck
   at::Tensor ijk;          // int32 [C, 3], level coordinates of the candidates
   at::Tensor logits;       // [C, 2]; class 0 = occupied
-  at::Tensor occupied;     // bool [C]: logit 0 > logit 1
+  at::Tensor occupied;     // bool [C]: logit 0 > logit 1, or what was forced
 };
 
 struct Reconstruction {
@@ -81,8 +86,12 @@ class VoxelVaeNetwork : public Module {
   // z = mean + exp(log_variance / 2) * noise; noise as mean, standard normal.
   static at::Tensor Sample(const LatentDistribution& latent, const at::Tensor& noise);
 
-  //   z  [B * cells, latent channels]
-  absl::StatusOr<Reconstruction> Decode(const at::Tensor& z, int64_t batch_size) const;
+  // ConfigError where a sample has more candidates than options allow.
+  //   z                [B * cells, latent channels]
+  //   forced_occupied  empty, or one mask a level in the order of Reconstruction::structure, bool [C]: what is
+  //                    kept in place of what the logits say (tests and benchmarks). InternalError when not one a level
+  absl::StatusOr<Reconstruction> Decode(const at::Tensor& z, int64_t batch_size,
+                                        const std::vector<at::Tensor>& forced_occupied = {}) const;
 
   // The neck's box: its first cell, and its cells along x, y, z.
   std::array<int, 3> NeckFirst() const;
@@ -91,6 +100,10 @@ class VoxelVaeNetwork : public Module {
 
  private:
   absl::StatusOr<at::Tensor> FillNeck(const VoxelGrid& grid, const at::Tensor& x) const;
+  // In the dtype of features.
+  at::Tensor Features(const at::Tensor& x) const;
+  // ConfigError if a sample of the grid has more voxels than options allow.
+  absl::Status CheckCandidates(int level, const VoxelGrid& grid) const;
 
   VoxelVaeOptions options_;
   std::unique_ptr<Embedding> semantic_embedding_;

@@ -2,9 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/bincount.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/repeat_interleave.h>
@@ -13,10 +11,12 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/status.h"
+#include "kernels/cross_entropy/cross_entropy_torch.h"
 #include "kernels/nearest_voxel/nearest_voxel_torch.h"
 #include "kernels/voxel_grid/voxel_grid_torch.h"
 
@@ -102,8 +102,7 @@ absl::Status AddStructure(const StructureLevel& structure, const VoxelGrid& trut
   ASSIGN_OR_RETURN(const at::Tensor truth_row, Lookup(truth, structure.ijk, offsets));
   const at::Tensor is_true = truth_row.ge(0);
   const at::Tensor target = is_true.logical_not().to(at::kLong);
-  const at::Tensor cross_entropy =
-      at::cross_entropy_loss(structure.logits, target, /*weight=*/std::nullopt, at::Reduction::None);
+  const at::Tensor cross_entropy = CrossEntropy(structure.logits, target);
   at::Tensor row_weight;
   if (options.adaptive_structure_weight) {
     row_weight = AdaptiveWeight(is_true, offsets, options.batch_mean_over_voxels).to(cross_entropy.scalar_type());
@@ -131,26 +130,25 @@ absl::Status AddMatchedClasses(const Reconstruction& reconstruction, const Voxel
                                LossBuilder& builder) {
   const VoxelGrid& grid = reconstruction.grid;
   const int64_t batch_size = truth.batch_size();
-  at::Tensor accuracy = at::zeros({}, at::kDouble), mean_iou = at::zeros({}, at::kDouble);
-  if (grid.num_voxels() > 0) {
+  at::Tensor accuracy = at::zeros({}, labels.options().dtype(at::kDouble)), mean_iou = accuracy;
+  if (grid.num_voxels() > 0 && truth.num_voxels() > 0) {
     const at::Tensor logits = reconstruction.semantic_logits.detach();
     const int64_t classes = logits.size(1);
     ASSIGN_OR_RETURN(const at::Tensor row, Lookup(truth, grid.ijk, grid.host_offsets));
-    const at::Tensor matched = row.ge(0).nonzero().select(1, 0);
-    const at::Tensor sample =
-        at::repeat_interleave(grid.offsets.slice(0, 1) - grid.offsets.slice(0, 0, -1)).index_select(0, matched);
-    const at::Tensor predicted = logits.index_select(0, matched).argmax(1);
-    const at::Tensor actual = labels.index_select(0, row.index_select(0, matched));
-    const at::Tensor hit = predicted.eq(actual);
-    const auto count = [&](const at::Tensor& which, const at::Tensor& value) {
-      return at::bincount(which * classes + value, {}, batch_size * classes)
-          .view({batch_size, classes})
-          .to(at::kDouble);
+    const at::Tensor matched = row.ge(0);
+    const at::Tensor sample = at::repeat_interleave(grid.offsets.slice(0, 1) - grid.offsets.slice(0, 0, -1),
+                                                    std::optional<int64_t>(grid.num_voxels()));  // else it waits
+    const at::Tensor predicted = logits.argmax(1);
+    const at::Tensor actual = labels.index_select(0, row.clamp_min(0));
+    // Of the rows where `counts` is true. Sums of ones are exact, in whatever order a device adds them.
+    const auto count = [&](const at::Tensor& value, const at::Tensor& counts) {
+      return at::zeros({batch_size * classes}, logits.options().dtype(at::kDouble))
+          .index_add_(0, sample * classes + value, counts.to(at::kDouble))
+          .view({batch_size, classes});
     };
-    const at::Tensor hits = hit.nonzero().select(1, 0);
-    const at::Tensor both = count(sample.index_select(0, hits), actual.index_select(0, hits));
-    const at::Tensor of_class = count(sample, actual);
-    const at::Tensor either = of_class + count(sample, predicted) - both;
+    const at::Tensor both = count(actual, matched.logical_and(predicted.eq(actual)));
+    const at::Tensor of_class = count(actual, matched);
+    const at::Tensor either = of_class + count(predicted, matched) - both;
     const at::Tensor occurs = either.gt(0).to(at::kDouble);
     mean_iou = ((both / either.clamp_min(1)).sum(1) / occurs.sum(1).clamp_min(1)).sum();
     accuracy = (both.sum(1) / of_class.sum(1).clamp_min(1)).sum();
@@ -196,8 +194,7 @@ absl::StatusOr<VoxelVaeLoss> ComputeVoxelVaeLoss(const VoxelVaeOptions& options,
   at::Tensor cross_entropy = at::zeros({0}, latent.mean.options().requires_grad(false));
   if (predicted.num_voxels() > 0) {
     ASSIGN_OR_RETURN(const at::Tensor nearest, NearestVoxel(truth, predicted));
-    cross_entropy = at::cross_entropy_loss(reconstruction.semantic_logits, labels.index_select(0, nearest),
-                                           /*weight=*/std::nullopt, at::Reduction::None);
+    cross_entropy = CrossEntropy(reconstruction.semantic_logits, labels.index_select(0, nearest));
   }
   builder.AddTerm("loss/semantic_-1", loss_options.semantic_weight, cross_entropy, at::Tensor(),
                   predicted.host_offsets);

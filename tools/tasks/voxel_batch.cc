@@ -53,6 +53,24 @@ std::string VoxelBatch::Describe() const {
   return absl::StrCat(size, size == 1 ? " sample: " : " samples: ", labels.size(0), " voxels");
 }
 
+VoxelBatch VoxelBatch::To(at::Device device) const {
+  VoxelBatch moved = *this;
+  moved.grid = grid.To(device);
+  moved.labels = labels.to(device, at::kLong, /*non_blocking=*/!device.is_cpu());
+  moved.draws = draws.to(device, at::kLong, /*non_blocking=*/!device.is_cpu());
+  return moved;
+}
+
+VoxelBatch VoxelBatch::Pinned() const {
+  VoxelBatch pinned = *this;
+  for (at::Tensor* tensor : {&pinned.grid.ijk, &pinned.grid.offsets, &pinned.grid.leaf_mask, &pinned.grid.leaf_prefix,
+                             &pinned.grid.leaf_base, &pinned.grid.leaf_origin, &pinned.grid.directory_box,
+                             &pinned.grid.directory, &pinned.labels, &pinned.draws}) {
+    *tensor = tensor->pin_memory();
+  }
+  return pinned;
+}
+
 std::vector<at::Tensor> VoxelBatch::Tensors() const { return {grid.ijk, grid.offsets, labels, draws}; }
 
 absl::Status Voxelize(const std::vector<SceneSample>& samples, const Data& config, int num_semantic, at::Device device,

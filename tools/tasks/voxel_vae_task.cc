@@ -28,12 +28,14 @@ class VoxelVaeTask : public Task {
 
   absl::StatusOr<std::unique_ptr<TaskBatch>> MakeBatch(const std::vector<SceneSample>& samples) const override {
     auto batch = std::make_unique<VoxelBatch>();
-    RETURN_IF_ERROR(Voxelize(samples, config_.data(), config_.voxel_vae().num_semantic(), device_, *batch));
+    // On loader threads, beside which the device works on earlier batches.
+    RETURN_IF_ERROR(Voxelize(samples, config_.data(), config_.voxel_vae().num_semantic(), at::kCPU, *batch));
+    if (!device_.is_cpu()) *batch = batch->Pinned();
     return batch;
   }
 
   absl::StatusOr<Evaluation> Evaluate(const TaskBatch& task_batch, int64_t step, bool training) const override {
-    const auto& batch = static_cast<const VoxelBatch&>(task_batch);
+    const VoxelBatch batch = static_cast<const VoxelBatch&>(task_batch).To(device_);
     ASSIGN_OR_RETURN(const LatentDistribution latent, vae_.Encode(batch.grid, batch.labels));
     at::Tensor z = latent.mean;
     if (training) {
@@ -48,14 +50,14 @@ class VoxelVaeTask : public Task {
     ASSIGN_OR_RETURN(VoxelVaeLoss loss,
                      ComputeVoxelVaeLoss(vae_.options(), options, batch.grid, batch.labels, latent, reconstruction));
     if (config_.voxel_vae().has_kl_anneal()) {
-      const at::Tensor one = at::full({}, 1.0, at::kDouble);
+      const at::Tensor one = at::full({}, 1.0, at::TensorOptions().dtype(at::kDouble).device(device_));
       loss.metrics.Add("anneal_kl_weight", one * options.kl_weight, one);
     }
     return Evaluation{std::move(loss.total), std::move(loss.metrics)};
   }
 
   absl::StatusOr<HostTensor> Picture(const TaskBatch& task_batch, int64_t) const override {
-    const auto& batch = static_cast<const VoxelBatch&>(task_batch);
+    const VoxelBatch batch = static_cast<const VoxelBatch&>(task_batch).To(device_);
     const at::NoGradGuard no_gradients;
     ASSIGN_OR_RETURN(const LatentDistribution latent, vae_.Encode(batch.grid, batch.labels));
     ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(latent.mean, batch.size));
@@ -121,14 +123,13 @@ VoxelVaeOptions VoxelVaeOptionsOf(const Experiment& experiment) {
   options.latent_cut_ratio = vae.latent_cut_ratio();
   options.norm_groups = vae.norm_groups();
   options.voxel_size = experiment.data().voxel_size();
+  options.max_candidates = vae.max_candidates();
+  options.bfloat16_features = experiment.training().precision() == BF16;
   return options;
 }
 
 absl::StatusOr<std::unique_ptr<Task>> MakeVoxelVaeTask(const Experiment& experiment, at::ScalarType dtype,
                                                        at::Device device) {
-  if (!device.is_cpu()) {
-    return ConfigError("the voxel VAE has no kernels for a GPU in this version; start it with --device cpu");
-  }
   return std::unique_ptr<Task>(std::make_unique<VoxelVaeTask>(experiment, dtype, device));
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "base/parallel_for.h"
@@ -39,6 +40,25 @@ FlatOptimizerOptions OptimizerOptions(const Experiment& experiment) {
   return options;
 }
 
+// What LibTorch's own operations may do. Our kernels are deterministic as they are.
+absl::Status SetUpLibTorch(const Training& training, const at::Device& device) {
+  at::Context& context = at::globalContext();
+  context.setDeterministicAlgorithms(training.deterministic(), /*warn_only=*/false);
+  if (device.is_cpu()) return absl::OkStatus();
+  if (!at::hasCUDA()) {
+    return ConfigError("--device cuda: CUDA finds no GPU that it can use here");
+  }
+  // The sum of cuBLAS's partial products is deterministic only with a workspace of its own; it is read once.
+  if (training.deterministic()) ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  context.setDeterministicCuDNN(training.deterministic());
+  // The shapes of dense convolutions stay the same, so it pays to try all algorithms once.
+  context.setBenchmarkCuDNN(!training.deterministic());
+  // As the reference has it: TF32 in convolutions alone.
+  context.setAllowTF32CuDNN(training.precision() == TF32);
+  context.setAllowTF32CuBLAS(false);
+  return absl::OkStatus();
+}
+
 // The cores of this machine, shared by its ranks.
 void ShareCores(int ranks) {
   const int threads = std::max(1, ParallelThreads() / ranks);
@@ -53,9 +73,8 @@ absl::StatusOr<RunParts> MakeRunParts(const ValidatedExperiment& experiment, con
   const Experiment& config = experiment.proto();
   const at::Device device(device_name);
   ShareCores(local_world_size);
-  // Our own kernels are deterministic on a CPU as they are.
-  at::globalContext().setDeterministicAlgorithms(config.training().deterministic(), /*warn_only=*/false);
   ASSIGN_OR_RETURN(const at::ScalarType dtype, ParameterType(config.training().precision(), device));
+  RETURN_IF_ERROR(SetUpLibTorch(config.training(), device));
 
   RunParts parts;
   parts.shape = shape;

@@ -8,8 +8,8 @@
 // 3. The gradient is summed over ranks, divided by the samples used, checked and clamped, and AdamW takes a step if
 //    loss and gradient are finite. That is a predicate on the device: the host neither decides nor waits for it.
 //
-// The host does read the wishes and counts of point 2 in the step itself. On a CPU they are there; a device would have
-// to hand them over a step late.
+// With several ranks the host does read the wishes and counts of point 2 in the step itself. On a CPU they are there; a
+// device would have to hand them over a step late.
 #ifndef CUBIST_TOOLS_TRAINING_LOOP_TRAINING_STEP_H_
 #define CUBIST_TOOLS_TRAINING_LOOP_TRAINING_STEP_H_
 

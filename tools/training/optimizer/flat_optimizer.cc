@@ -18,6 +18,7 @@ constexpr int64_t kAlignment = 16;
 FlatOptimizer::FlatOptimizer(std::vector<Parameter> parameters, const FlatOptimizerOptions& options,
                              at::ScalarType dtype, at::Device device)
     : options_(options), parameters_(std::move(parameters)) {
+  options_.adamw.clip_value = options_.clip_value;
   int64_t size = 0;
   for (const Parameter& parameter : parameters_) {
     offsets_.push_back(size);
@@ -67,7 +68,6 @@ void FlatOptimizer::Step(const at::Tensor& samples, const at::Tensor& proceed) {
   ScaleGradient(gradient_, samples.reciprocal());
   GradientFiniteAndNorm(gradient_, norm_, taken_);
   taken_.logical_and_(proceed);
-  if (options_.clip_value > 0) ClampGradient(gradient_, options_.clip_value);
   AdamwStep(value_, gradient_, exp_avg_, exp_avg_sq_, max_exp_avg_sq_,
             ema_.defined() ? std::optional<at::Tensor>(ema_) : std::nullopt, step_, taken_, options_.adamw,
             options_.schedule, options_.ema_decay);

@@ -1,0 +1,171 @@
+// One training micro-step of the voxel VAE's full recipe on a GPU:
+//   voxel_vae_cuda_bench [VOXELS]
+// VOXELS: int32 rows (sample, i, j, k) of level 0 of one scene, as tests/peers makes them; else a made-up street.
+// First the loss in BF16 and TF32 is held against strict FP32 on the same scene; then forward and backward are timed,
+// with the decoder's masks forced to the ground truth, and free ones at random initialisation.
+#include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/benchmark.h"
+#include "kernels/cuda/current_stream.h"
+#include "models/vae/testing/vae_scene.h"
+#include "models/vae/voxel_vae_loss.h"
+
+namespace cubist {
+namespace {
+
+constexpr uint32_t kSeed = 0;
+constexpr int kRepetitions = 10;
+
+at::Tensor ReadVoxels(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  TORCH_CHECK(!bytes.empty() && bytes.size() % 16 == 0, path, " has no rows of four int32");
+  at::Tensor rows = at::empty({static_cast<int64_t>(bytes.size() / 16), 4}, at::kInt);
+  std::copy(bytes.begin(), bytes.end(), static_cast<char*>(rows.mutable_data_ptr()));
+  return rows.narrow(1, 1, 3).contiguous();
+}
+
+// Points in a micro-step between which time is taken.
+constexpr const char* kParts[] = {"encode", "decode", "loss", "backward"};
+constexpr int kNumParts = 4;
+
+class MicroStep {
+ public:
+  MicroStep(const VoxelVaeOptions& options, const at::Tensor& voxels)
+      : options_(options),
+        network_(options),
+        scene_(MakeVaeScene(options, voxels, kSeed, at::kFloat, at::kCUDA)),
+        stream_(CurrentStream(scene_.noise)) {
+    InitializeParameters(network_, kSeed);
+    for (const Parameter& parameter : network_.Parameters()) {
+      at::Tensor handle = parameter.value;
+      handle.set_data(handle.detach().to(at::kCUDA));
+      handle.mutable_grad() = at::zeros_like(handle);
+    }
+    for (cudaEvent_t& event : events_) CheckCuda(cudaEventCreate(&event), "MicroStep");
+  }
+  ~MicroStep() {
+    for (cudaEvent_t& event : events_) (void)cudaEventDestroy(event);
+  }
+
+  // Returns the loss.
+  at::Tensor Run(bool forced) {
+    Mark(0);
+    const LatentDistribution latent = *network_.Encode(scene_.grid, scene_.labels);
+    Mark(1);
+    const Reconstruction reconstruction = *network_.Decode(VoxelVaeNetwork::Sample(latent, scene_.noise), 1,
+                                                           forced ? scene_.occupied : std::vector<at::Tensor>());
+    Mark(2);
+    const VoxelVaeLoss loss = *ComputeVoxelVaeLoss(options_, {}, scene_.grid, scene_.labels, latent, reconstruction);
+    Mark(3);
+    loss.total.backward();
+    Mark(4);
+    sizes_.clear();
+    for (const StructureLevel& structure : reconstruction.structure) sizes_.push_back(structure.candidates.rows());
+    sizes_.push_back(reconstruction.grid.num_voxels());
+    return loss.total.detach();
+  }
+
+  // Prints a table of the parts' medians.
+  void PrintParts(bool forced) {
+    std::vector<float> times[kNumParts];
+    for (int i = -2; i < kRepetitions; ++i) {
+      (void)Run(forced);
+      CheckCuda(cudaEventSynchronize(events_[kNumParts]), "MicroStep");
+      for (int part = 0; part < kNumParts; ++part) {
+        float time = 0;
+        CheckCuda(cudaEventElapsedTime(&time, events_[part], events_[part + 1]), "MicroStep");
+        if (i >= 0) times[part].push_back(time);
+      }
+    }
+    for (int part = 0; part < kNumParts; ++part) {
+      std::nth_element(times[part].begin(), times[part].begin() + kRepetitions / 2, times[part].end());
+      std::printf("  %-10s %8.2f ms\n", kParts[part], times[part][kRepetitions / 2]);
+    }
+  }
+
+  // Candidates of each level, coarse to fine, and voxels kept at the end.
+  std::string Sizes() const {
+    std::string text;
+    for (const int64_t size : sizes_) text += (text.empty() ? "" : ", ") + std::to_string(size);
+    return text;
+  }
+  int64_t voxels() const { return scene_.grid.num_voxels(); }
+
+ private:
+  void Mark(int place) { CheckCuda(cudaEventRecord(events_[place], stream_), "MicroStep"); }
+
+  const VoxelVaeOptions options_;
+  const VoxelVaeNetwork network_;
+  const VaeScene scene_;
+  const cudaStream_t stream_;
+  cudaEvent_t events_[kNumParts + 1] = {};
+  std::vector<int64_t> sizes_;
+};
+
+// Forward multiplications and additions of the convolutions over all neck cells; sparse ones are some 7 % more.
+double NeckOperations(const VoxelVaeOptions& options) {
+  const VoxelVaeNetwork network(options);
+  const double cells = static_cast<double>(network.NeckCells()), c = 256, latent = 8;
+  return 2 * 27 * cells * (8 * c * c + c * 2 * latent + latent * c);
+}
+
+double LossOf(const VoxelVaeOptions& options, const at::Tensor& voxels) {
+  return MicroStep(options, voxels).Run(/*forced=*/true).item<double>();
+}
+
+int Main(int argc, char** argv) {
+  VoxelVaeOptions options;
+  const at::Tensor voxels = argc > 1 ? ReadVoxels(argv[1]) : StreetVoxels(options);
+  at::Context& context = at::globalContext();
+  context.setBenchmarkCuDNN(true);
+  context.setAllowTF32CuDNN(false);
+  const double truth = LossOf(options, voxels);
+  bool good = std::isfinite(truth);
+  Benchmark benchmark("voxel_vae_cuda_bench");
+  for (const char* precision : {"BF16", "TF32"}) {
+    const bool bfloat16 = std::string(precision) == "BF16";
+    options.bfloat16_features = bfloat16;
+    context.setAllowTF32CuDNN(!bfloat16);
+    const double error = std::abs(LossOf(options, voxels) / truth - 1);
+    if (!(error < (bfloat16 ? 2e-2 : 1e-2))) {
+      std::printf("FAILED: the loss in %s is off by %.2e\n", precision, error);
+      good = false;
+    }
+    for (const bool forced : {true, false}) {
+      c10::cuda::CUDACachingAllocator::emptyCache();
+      c10::cuda::CUDACachingAllocator::resetPeakStats(0);
+      MicroStep step(options, voxels);
+      BenchmarkWork work;
+      work.operations = 3 * NeckOperations(options);
+      work.relative_error = error;
+      const std::string name = std::string("micro-step, ") + (forced ? "forced masks, " : "free masks, ") + precision;
+      (void)step.Run(forced);
+      benchmark.Time(
+          name, std::to_string(step.voxels()) + " voxels", work, [&] { (void)step.Run(forced); }, kRepetitions);
+      step.PrintParts(forced);
+      const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(0);
+      std::printf("  candidates and voxels: %s; peak memory %.1f GiB\n", step.Sizes().c_str(),
+                  static_cast<double>(stats.allocated_bytes[0].peak) / (1 << 30));
+    }
+  }
+  return good ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace cubist
+
+int main(int argc, char** argv) { return cubist::Main(argc, argv); }
