@@ -1,0 +1,27 @@
+#!/bin/bash
+# pack FOLDER: the tests and benchmarks for GPUs, without debug information, and the script that runs them, in a new
+# folder that can be copied to a machine with a GPU.
+set -euo pipefail
+if (($# != 1)); then
+  echo "usage: pack FOLDER" >&2
+  exit 2
+fi
+folder="$1"
+[[ "${folder}" == /* ]] || folder="${BUILD_WORKING_DIRECTORY:-${PWD}}/${folder}"
+if [[ -e "${folder}" ]]; then
+  echo "pack: ${folder} exists; name a new folder" >&2
+  exit 2
+fi
+runfiles="${RUNFILES_DIR:-$0.runfiles}/cubist"
+mkdir -p "${folder}.part"
+trap 'rm -rf "${folder}.part"' EXIT
+count=0
+while IFS= read -r program; do
+  strip -o "${folder}.part/$(basename "${program}")" "${program}"
+  count=$((count + 1))
+done < <(find -L "${runfiles}/kernels" "${runfiles}/models" "${runfiles}/tools" -type f -perm -u+x \
+  \( -name '*_cuda_test' -o -name '*_cuda_bench' \) 2>/dev/null | sort)
+cp "${runfiles}/tests/gpu/run" "${folder}.part/run"
+chmod u+w "${folder}.part"/*
+mv "${folder}.part" "${folder}"
+echo "${count} programs in ${folder}; on the machine with the GPU: ${folder}/run"
