@@ -4,7 +4,6 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cos.h>
-#include <ATen/ops/exp.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/sin.h>
 #include <ATen/ops/where.h>
@@ -16,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "kernels/gather_rows/gather_rows_torch.h"
+#include "kernels/latent_sample/latent_sample_torch.h"
 #include "kernels/max_pool/max_pool_torch.h"
 
 namespace cubist {
@@ -135,7 +135,8 @@ at::Tensor PositionalEncoding(const at::Tensor& position) {
   return at::cat(parts, 1);
 }
 
-absl::StatusOr<LatentDistribution> VoxelVaeNetwork::Encode(const VoxelGrid& grid, const at::Tensor& labels) const {
+absl::StatusOr<Latent> VoxelVaeNetwork::Encode(const VoxelGrid& grid, const at::Tensor& labels,
+                                               const std::optional<at::Tensor>& noise) const {
   const at::Tensor embedded = semantic_embedding_->Forward(labels);
   at::Tensor x = mix_->Forward(
       at::cat({PositionalEncoding(VoxelCentres(grid.ijk, grid.transform, embedded.scalar_type())), embedded}, 1));
@@ -157,7 +158,8 @@ absl::StatusOr<LatentDistribution> VoxelVaeNetwork::Encode(const VoxelGrid& grid
   for (const auto& block : pre_latent_) x = block->Forward(neck, x);
   x = pre_latent_convolution_->Forward(neck, pre_latent_norm_->Forward(neck, x)).to(embedded.scalar_type());
   const int64_t channels = options_.LatentChannels();
-  return LatentDistribution{x.narrow(1, 0, channels), x.narrow(1, channels, channels)};
+  auto [sample, divergence] = LatentSample(x, noise);
+  return Latent{x.narrow(1, 0, channels), x.narrow(1, channels, channels), std::move(sample), std::move(divergence)};
 }
 
 // Features of the coarsest sparse grid in the dense neck; cells without a voxel are zero.
@@ -183,10 +185,6 @@ absl::Status VoxelVaeNetwork::CheckCandidates(int level, const VoxelGrid& grid) 
                                     options_.max_candidates, "): with enough memory on the device, allow more"));
   }
   return absl::OkStatus();
-}
-
-at::Tensor VoxelVaeNetwork::Sample(const LatentDistribution& latent, const at::Tensor& noise) {
-  return latent.mean + at::exp(latent.log_variance * 0.5) * noise;
 }
 
 absl::StatusOr<Reconstruction> VoxelVaeNetwork::Decode(const at::Tensor& z, int64_t batch_size,

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -49,10 +50,12 @@ struct VoxelVaeOptions {
   GridTransform TransformAt(int level) const;
 };
 
-// Mean and log variance of the latent, one row a neck cell.
-struct LatentDistribution {
+// The latent, one row a neck cell.
+struct Latent {
   at::Tensor mean;          // [B * cells, latent channels]
   at::Tensor log_variance;  // as mean; not clamped
+  at::Tensor sample;        // as mean: mean + exp(log_variance / 2) * noise
+  at::Tensor divergence;    // [B * cells], from the standard normal distribution
 };
 
 // What the decoder says about one level.
@@ -81,10 +84,9 @@ class VoxelVaeNetwork : public Module {
   // range throw c10::Error, as LibTorch does.
   //   grid    level 0, transform as TransformAt(0); voxels outside the neck's box are dropped there
   //   labels  int64 [N] in [0, num_semantic)
-  absl::StatusOr<LatentDistribution> Encode(const VoxelGrid& grid, const at::Tensor& labels) const;
-
-  // z = mean + exp(log_variance / 2) * noise; noise as mean, standard normal.
-  static at::Tensor Sample(const LatentDistribution& latent, const at::Tensor& noise);
+  //   noise   [B * cells, latent channels], standard normal; none: the sample is the mean
+  absl::StatusOr<Latent> Encode(const VoxelGrid& grid, const at::Tensor& labels,
+                                const std::optional<at::Tensor>& noise = std::nullopt) const;
 
   // ConfigError where a sample has more candidates than options allow.
   //   z                [B * cells, latent channels]

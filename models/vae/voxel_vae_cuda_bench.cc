@@ -64,10 +64,10 @@ class MicroStep {
   // Returns the loss.
   at::Tensor Run(bool forced) {
     Mark(0);
-    const LatentDistribution latent = *network_.Encode(scene_.grid, scene_.labels);
+    const Latent latent = *network_.Encode(scene_.grid, scene_.labels, scene_.noise);
     Mark(1);
-    const Reconstruction reconstruction = *network_.Decode(VoxelVaeNetwork::Sample(latent, scene_.noise), 1,
-                                                           forced ? scene_.occupied : std::vector<at::Tensor>());
+    const Reconstruction reconstruction =
+        *network_.Decode(latent.sample, 1, forced ? scene_.occupied : std::vector<at::Tensor>());
     Mark(2);
     const VoxelVaeLoss loss = *ComputeVoxelVaeLoss(options_, {}, scene_.grid, scene_.labels, latent, reconstruction);
     Mark(3);

@@ -32,11 +32,11 @@ Results Step(const VoxelVaeOptions& options, at::ScalarType dtype, at::Device de
   const auto keep = [&results](const std::string& name, const at::Tensor& tensor) {
     results[name] = tensor.detach().to(at::kCPU, at::kDouble);
   };
-  const LatentDistribution latent = *network.Encode(scene.grid, scene.labels);
+  const Latent latent = *network.Encode(scene.grid, scene.labels, scene.noise);
   keep("mean", latent.mean);
   keep("log_variance", latent.log_variance);
-  const Reconstruction reconstruction = *network.Decode(VoxelVaeNetwork::Sample(latent, scene.noise), 1,
-                                                        forced ? scene.occupied : std::vector<at::Tensor>());
+  const Reconstruction reconstruction =
+      *network.Decode(latent.sample, 1, forced ? scene.occupied : std::vector<at::Tensor>());
   for (const StructureLevel& structure : reconstruction.structure) {
     keep("structure " + std::to_string(structure.level), structure.logits);
   }

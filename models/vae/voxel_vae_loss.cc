@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/exp.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/repeat_interleave.h>
 #include <ATen/ops/stack.h>
@@ -158,14 +157,12 @@ absl::Status AddMatchedClasses(const Reconstruction& reconstruction, const Voxel
   return absl::OkStatus();
 }
 
-void AddLatent(const LatentDistribution& latent, int64_t batch_size, double weight, LossBuilder& builder) {
-  const at::Tensor divergence =
-      (latent.log_variance.exp() + latent.mean.square() - 1 - latent.log_variance).sum(1) * 0.5;
-  const int64_t cells = divergence.size(0) / batch_size;
+void AddLatent(const Latent& latent, int64_t batch_size, double weight, LossBuilder& builder) {
+  const int64_t cells = latent.divergence.size(0) / batch_size;
   std::vector<int64_t> offsets;
   for (int64_t b = 0; b <= batch_size; ++b) offsets.push_back(b * cells);
-  builder.AddTerm("loss/kld", weight, divergence, at::Tensor(), offsets);
-  const at::Tensor total = divergence.detach().sum();
+  builder.AddTerm("loss/kld", weight, latent.divergence, at::Tensor(), offsets);
+  const at::Tensor total = latent.divergence.detach().sum();
   builder.AddMetric("loss/mu-0", latent.mean.detach().mean() * batch_size);
   builder.AddMetric("loss/logvar-0", latent.log_variance.detach().mean() * batch_size);
   builder.AddMetric("loss/kld-true-0", total / cells);
@@ -176,7 +173,7 @@ void AddLatent(const LatentDistribution& latent, int64_t batch_size, double weig
 
 absl::StatusOr<VoxelVaeLoss> ComputeVoxelVaeLoss(const VoxelVaeOptions& options,
                                                  const VoxelVaeLossOptions& loss_options, const VoxelGrid& truth,
-                                                 const at::Tensor& labels, const LatentDistribution& latent,
+                                                 const at::Tensor& labels, const Latent& latent,
                                                  const Reconstruction& reconstruction) {
   const int64_t batch_size = truth.batch_size();
   LossBuilder builder(batch_size, loss_options.batch_mean_over_voxels, latent.mean.options().requires_grad(false));

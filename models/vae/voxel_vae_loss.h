@@ -41,7 +41,7 @@ struct VoxelVaeLoss {
 // Errors: those of the grid operations (a status); tensors of a wrong shape or dtype throw c10::Error.
 absl::StatusOr<VoxelVaeLoss> ComputeVoxelVaeLoss(const VoxelVaeOptions& options,
                                                  const VoxelVaeLossOptions& loss_options, const VoxelGrid& truth,
-                                                 const at::Tensor& labels, const LatentDistribution& latent,
+                                                 const at::Tensor& labels, const Latent& latent,
                                                  const Reconstruction& reconstruction);
 
 }  // namespace cubist

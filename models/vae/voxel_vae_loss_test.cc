@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/latent_sample/latent_sample_torch.h"
+
 namespace cubist {
 namespace {
 
@@ -56,8 +58,14 @@ struct Case {
   GridTransform transform = options.TransformAt(0);
   VoxelGrid truth = Grid({{0, 0, 0}, {1, 0, 0}, {4, 4, 4}}, {0, 2, 3}, transform);
   at::Tensor labels = at::tensor({1, 2, 0}, at::kLong);
-  LatentDistribution latent{Doubles({0.5, -1, 0.25, 0}, {4, 1}), Doubles({0, 0.1, -0.2, 0.3}, {4, 1})};
+  Latent latent = MakeLatent();
   Reconstruction reconstruction = MakeReconstruction();
+
+  static Latent MakeLatent() {
+    const at::Tensor moments = Doubles({0.5, 0, -1, 0.1, 0.25, -0.2, 0, 0.3}, {4, 2});
+    auto [sample, divergence] = LatentSample(moments, std::nullopt);
+    return {moments.narrow(1, 0, 1), moments.narrow(1, 1, 1), sample, divergence};
+  }
 
   Reconstruction MakeReconstruction() const {
     Reconstruction result;

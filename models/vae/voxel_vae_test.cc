@@ -320,7 +320,7 @@ TEST(VoxelVaeNetworkTest, EqualsTheDenseOracle) {
   at::Tensor labels;
   const VoxelGrid grid = RandomGrid(options, labels);
   BalanceStructureHeads(network, grid, labels);
-  const LatentDistribution latent = *network.Encode(grid, labels);
+  const Latent latent = *network.Encode(grid, labels);
   const Reconstruction reconstruction = *network.Decode(latent.mean, 2);
 
   const DenseOracle oracle(network);
@@ -373,9 +373,9 @@ TEST(VoxelVaeNetworkTest, GradientsOfTheLossMatchFiniteDifferences) {
   const VoxelGrid grid = RandomGrid(options, labels);
   BalanceStructureHeads(network, grid, labels);
   const auto loss = [&] {
-    const LatentDistribution latent = *network.Encode(grid, labels);
-    const at::Tensor z = VoxelVaeNetwork::Sample(latent, at::full_like(latent.mean, 0.3));
-    const Reconstruction reconstruction = *network.Decode(z, 2);
+    const at::Tensor noise = at::full({2 * network.NeckCells(), options.LatentChannels()}, 0.3, at::kDouble);
+    const Latent latent = *network.Encode(grid, labels, noise);
+    const Reconstruction reconstruction = *network.Decode(latent.sample, 2);
     return ComputeVoxelVaeLoss(options, {}, grid, labels, latent, reconstruction)->total;
   };
   loss().backward();

@@ -47,7 +47,7 @@ void FillNumbers(const at::Tensor& tensor, uint64_t n, double centre, double bou
 class VoxelVaeGoldenTest : public testing::Test {
  protected:
   struct Outcome {
-    LatentDistribution latent;
+    Latent latent;
     Reconstruction reconstruction;
     VoxelVaeLoss loss;
   };
@@ -110,11 +110,10 @@ class VoxelVaeGoldenTest : public testing::Test {
     VoxelGrid grid;
     at::Tensor labels;
     ReadScene(grid, labels);
-    LatentDistribution latent = *network_.Encode(grid, labels);
-    const at::Tensor noise = at::empty(latent.mean.sizes(), dtype);
+    const at::Tensor noise = at::empty({kBatchSize * network_.NeckCells(), network_.options().LatentChannels()}, dtype);
     FillNumbers(noise, kNoise, 0, std::sqrt(3.0));
-    Reconstruction reconstruction =
-        *network_.Decode(VoxelVaeNetwork::Sample(latent, noise), kBatchSize, forced_occupied);
+    Latent latent = *network_.Encode(grid, labels, noise);
+    Reconstruction reconstruction = *network_.Decode(latent.sample, kBatchSize, forced_occupied);
     VoxelVaeLossOptions options;
     options.batch_mean_over_voxels = true;
     VoxelVaeLoss loss = *ComputeVoxelVaeLoss(network_.options(), options, grid, labels, latent, reconstruction);

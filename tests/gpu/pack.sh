@@ -19,9 +19,9 @@ count=0
 while IFS= read -r program; do
   strip -o "${folder}.part/$(basename "${program}")" "${program}"
   count=$((count + 1))
-done < <(find -L "${runfiles}/kernels" "${runfiles}/models" "${runfiles}/tools" -type f -perm -u+x \
+done < <(find -L "${runfiles}/kernels" "${runfiles}/models" "${runfiles}/tests" -type f -perm -u+x \
   \( -name '*_cuda_test' -o -name '*_cuda_bench' \) 2>/dev/null | sort)
-cp "${runfiles}/tests/gpu/run" "${folder}.part/run"
+cp "${runfiles}/tests/gpu/run" "${runfiles}/tests/gpu/resume.textproto" "${folder}.part"
 chmod u+w "${folder}.part"/*
 mv "${folder}.part" "${folder}"
 echo "${count} programs in ${folder}; on the machine with the GPU: ${folder}/run"

@@ -5,6 +5,7 @@
 #include <ATen/ops/full.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -36,16 +37,15 @@ class VoxelVaeTask : public Task {
 
   absl::StatusOr<Evaluation> Evaluate(const TaskBatch& task_batch, int64_t step, bool training) const override {
     const VoxelBatch batch = static_cast<const VoxelBatch&>(task_batch).To(device_);
-    ASSIGN_OR_RETURN(const LatentDistribution latent, vae_.Encode(batch.grid, batch.labels));
-    at::Tensor z = latent.mean;
+    std::optional<at::Tensor> noise;
     if (training) {
-      const int64_t channels = latent.mean.size(1);
-      const at::Tensor noise =
-          RandomNormal({batch.size, vae_.NeckCells(), channels}, static_cast<uint32_t>(config_.training().seed()),
-                       RandomPurpose::kLatentNoise, batch.draws, dtype_);
-      z = VoxelVaeNetwork::Sample(latent, noise.view({-1, channels}));
+      const int64_t channels = vae_.options().LatentChannels();
+      noise = RandomNormal({batch.size, vae_.NeckCells(), channels}, static_cast<uint32_t>(config_.training().seed()),
+                           RandomPurpose::kLatentNoise, batch.draws, dtype_)
+                  .view({-1, channels});
     }
-    ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(z, batch.size));
+    ASSIGN_OR_RETURN(const Latent latent, vae_.Encode(batch.grid, batch.labels, noise));
+    ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(latent.sample, batch.size));
     const VoxelVaeLossOptions options = LossOptionsAt(step);
     ASSIGN_OR_RETURN(VoxelVaeLoss loss,
                      ComputeVoxelVaeLoss(vae_.options(), options, batch.grid, batch.labels, latent, reconstruction));
@@ -59,7 +59,7 @@ class VoxelVaeTask : public Task {
   absl::StatusOr<HostTensor> Picture(const TaskBatch& task_batch, int64_t) const override {
     const VoxelBatch batch = static_cast<const VoxelBatch&>(task_batch).To(device_);
     const at::NoGradGuard no_gradients;
-    ASSIGN_OR_RETURN(const LatentDistribution latent, vae_.Encode(batch.grid, batch.labels));
+    ASSIGN_OR_RETURN(const Latent latent, vae_.Encode(batch.grid, batch.labels));
     ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(latent.mean, batch.size));
     LabelledVoxels prediction;
     if (reconstruction.semantic_logits.defined()) {

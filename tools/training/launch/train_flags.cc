@@ -74,8 +74,10 @@ void DefineFlags(CLI::App* app, TrainFlags* flags) {
   app->add_option("--gpus", flags->gpus, "Ranks to start on this machine, one a GPU (or CPU processes)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
-  text("--init_from", &flags->init_from, "REF", "Take the weights of a checkpoint, ours or the reference's");
-  text("--resume_from", &flags->resume_from, "REF", "Go on from the full state of a checkpoint elsewhere");
+  text("--init_from", &flags->init_from, "REF",
+       "Take the weights of a checkpoint, ours or the reference's, or of wdb:[ENTITY/]PROJECT/RUN");
+  text("--resume_from", &flags->resume_from, "REF",
+       "Go on from the full state of a checkpoint elsewhere, or of wdb:[ENTITY/]PROJECT/RUN");
   app->add_flag("--fresh", flags->fresh, "Start a new numbered run instead of going on with the latest");
   // One value each time: what follows it is not part of the list.
   app->add_option("--set", flags->set, "Set any field of the config: path.to.field=value; repeatable")
