@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "ATen/TensorOperators.h"
 #include "ATen/ops/group_norm.h"
 #include "ATen/ops/rand.h"
 #include "ATen/ops/randn.h"
@@ -35,12 +36,30 @@ struct Results {
   at::Tensor y, dx, dgamma, dbeta;
 };
 
+// ||got - wanted|| / ||wanted||, where both are.
+double Compare(const at::Tensor& got, const at::Tensor& wanted, double tolerance, const char* what) {
+  const at::Tensor there = got.to(wanted.device(), wanted.scalar_type());
+  const double error = there.sub(wanted).norm().item().toDouble() / wanted.norm().item().toDouble();
+  if (error <= tolerance) return error;  // not NaN
+  std::fprintf(stderr, "%s: relative error %g\n", what, error);
+  std::exit(1);
+}
+
+// Returns the largest error of y and dx.
+double CompareAll(const Results& got, const Results& wanted, double tolerance, double parameter_tolerance,
+                  const std::string& what) {
+  const double error = Compare(got.y, wanted.y, tolerance, (what + ": y").c_str());
+  Compare(got.dgamma, wanted.dgamma, parameter_tolerance, (what + ": dgamma").c_str());
+  Compare(got.dbeta, wanted.dbeta, parameter_tolerance, (what + ": dbeta").c_str());
+  return std::max(error, Compare(got.dx, wanted.dx, tolerance, (what + ": dx").c_str()));
+}
+
 class Problem {
  public:
   Problem(const Shape& shape, int64_t rows) : shape_(shape), rows_(rows) {
     for (int64_t b = 0; b <= shape.samples; ++b) offsets_.push_back(b * rows);
     const at::TensorOptions on_gpu = at::TensorOptions().device(at::kCUDA).dtype(at::kFloat);
-    const at::IntArrayRef size = {shape.samples * rows, shape.channels};
+    const std::vector<int64_t> size = {shape.samples * rows, shape.channels};
     x = at::randn(size, on_gpu).mul_(2.0).add_(0.5).to(shape.dtype).requires_grad_();
     dy = at::randn(size, on_gpu).add_(0.25).to(shape.dtype);
     gamma = at::randn({shape.channels}, on_gpu).mul_(0.5).add_(1.0).requires_grad_();
@@ -86,6 +105,30 @@ class Problem {
     return {y.detach(), gradients[0], gradients[1], gradients[2]};
   }
 
+  // Exits where GroupNorm with `inputs` differs from its formula in float32 by LibTorch's operations; else returns the
+  // error of y.
+  double CompareWithFormula(const std::vector<int64_t>& offsets, const GroupNormInputs& inputs, bool backward,
+                            const std::string& what) const {
+    const std::vector<int64_t> split = {shape_.samples, rows_, shape_.groups, shape_.channels / shape_.groups};
+    const std::vector<int64_t> of_group = {shape_.samples, 1, shape_.groups, 1}, of_sample = {shape_.samples, 1, -1};
+    const at::Tensor values = x.detach().to(at::kFloat).requires_grad_();
+    at::Tensor away = values.view(split), xhat;
+    if (inputs.mean.defined()) {
+      xhat = (away - inputs.mean.view(of_group)) * inputs.reciprocal_std.view(of_group);
+    } else {
+      away = away - away.mean({1, 3}, /*keepdim=*/true);
+      xhat = away / (away.square().mean({1, 3}, /*keepdim=*/true) + 1e-5).sqrt();
+    }
+    at::Tensor z = xhat.view({shape_.samples, rows_, shape_.channels}) * gamma + beta;
+    if (inputs.scale.defined()) z = z * (inputs.scale.view(of_sample) + 1) + inputs.shift.view(of_sample);
+    z = (shape_.silu ? at::silu(z) : z).view({-1, shape_.channels});
+    if (inputs.residual.defined()) z = z + inputs.residual;
+    const at::Tensor y = GroupNorm(x, offsets, shape_.groups, gamma, beta, 1e-5, shape_.silu, inputs);
+    if (!backward) return Compare(y, z, 1e-2, (what + ": y").c_str());
+    return CompareAll(WithGradients(y, x, gamma, beta, dy), WithGradients(z, values, gamma, beta, dy.to(at::kFloat)),
+                      1e-2, 1e-3, what);
+  }
+
   at::Tensor x, dy, gamma, beta;
 
  private:
@@ -93,24 +136,6 @@ class Problem {
   int64_t rows_;
   std::vector<int64_t> offsets_;
 };
-
-// ||got - wanted|| / ||wanted||, where both are.
-double Compare(const at::Tensor& got, const at::Tensor& wanted, double tolerance, const char* what) {
-  const at::Tensor there = got.to(wanted.device(), wanted.scalar_type());
-  const double error = there.sub(wanted).norm().item().toDouble() / wanted.norm().item().toDouble();
-  if (error <= tolerance) return error;  // not NaN
-  std::fprintf(stderr, "%s: relative error %g\n", what, error);
-  std::exit(1);
-}
-
-// Returns the largest error of y and dx.
-double CompareAll(const Results& got, const Results& wanted, double tolerance, double parameter_tolerance,
-                  const std::string& what) {
-  const double error = Compare(got.y, wanted.y, tolerance, (what + ": y").c_str());
-  Compare(got.dgamma, wanted.dgamma, parameter_tolerance, (what + ": dgamma").c_str());
-  Compare(got.dbeta, wanted.dbeta, parameter_tolerance, (what + ": dbeta").c_str());
-  return std::max(error, Compare(got.dx, wanted.dx, tolerance, (what + ": dx").c_str()));
-}
 
 // Returns the largest error of y and dx against the twin.
 double Verify(const Shape& shape, const Problem& problem) {
@@ -174,11 +199,11 @@ void TimeInputs(Benchmark& benchmark, const Shape& shape) {
   const double array = static_cast<double>(problem.x.numel() * problem.x.element_size());
   const std::string name =
       absl::StrFormat("[%d, %d, %d], %d groups, silu", shape.samples, shape.rows, shape.channels, shape.groups);
-  // Not checked here: group_norm_cuda_test does.
   const auto time = [&](const char* operation, const GroupNormInputs& inputs, double arrays, bool backward) {
     BenchmarkWork work;
     work.bytes = arrays * array;
     const at::AutoGradMode mode(backward);
+    work.relative_error = problem.CompareWithFormula(offsets, inputs, backward, operation);
     benchmark.Time(operation, name, work, [&] {
       const at::Tensor y =
           GroupNorm(problem.x, offsets, shape.groups, problem.gamma, problem.beta, 1e-5, shape.silu, inputs);

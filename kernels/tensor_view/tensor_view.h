@@ -11,20 +11,38 @@
 
 namespace cubist {
 
-// The tensor's memory, of whatever device, as a view; T (const or not) and Rank must be the tensor's. A CUDA type of
-// the same layout as the tensor's (as __nv_bfloat16 for bfloat16) is got by ViewAs. The tensor must outlive the view.
+// `data` with the shape and strides of the tensor, which must have Rank dimensions.
 template <typename T, int Rank>
-View<T, Rank> ViewOf(const at::Tensor& tensor) {
-  TORCH_CHECK(tensor.dim() == Rank, "ViewOf: a tensor of ", Rank, " dimensions was expected, not ", tensor.sizes());
+View<T, Rank> ViewAt(T* data, const at::Tensor& tensor) {
+  TORCH_CHECK(tensor.dim() == Rank, "a tensor of ", Rank, " dimensions was expected, not ", tensor.sizes());
   std::array<int64_t, Rank> shape, stride;
   for (int d = 0; d < Rank; ++d) {
     shape[d] = tensor.size(d);
     stride[d] = tensor.stride(d);
   }
+  return View<T, Rank>(data, shape, stride);
+}
+
+// The tensor's memory, of whatever device, as a view; T (const or not) and Rank must be the tensor's. A CUDA type of
+// the same layout as the tensor's (as __nv_bfloat16 for bfloat16) is got by ViewAs. The tensor must outlive the view.
+template <typename T, int Rank>
+View<T, Rank> ViewOf(const at::Tensor& tensor) {
   if constexpr (std::is_const_v<T>) {
-    return View<T, Rank>(tensor.const_data_ptr<std::remove_const_t<T>>(), shape, stride);
+    return ViewAt<T, Rank>(tensor.const_data_ptr<std::remove_const_t<T>>(), tensor);
   } else {
-    return View<T, Rank>(tensor.mutable_data_ptr<T>(), shape, stride);
+    return ViewAt<T, Rank>(tensor.mutable_data_ptr<T>(), tensor);
+  }
+}
+
+// ViewOf for a T that has another name than the tensor's element type and the same size.
+template <typename T, int Rank>
+View<T, Rank> ViewAs(const at::Tensor& tensor) {
+  TORCH_CHECK(tensor.element_size() == sizeof(T), "ViewAs: elements of ", sizeof(T), " bytes were expected, not of ",
+              tensor.element_size());
+  if constexpr (std::is_const_v<T>) {
+    return ViewAt<T, Rank>(static_cast<T*>(tensor.const_data_ptr()), tensor);
+  } else {
+    return ViewAt<T, Rank>(static_cast<T*>(tensor.mutable_data_ptr()), tensor);
   }
 }
 
@@ -44,24 +62,6 @@ at::Device DeviceOf(const at::Tensor& tensor, const char* operation, const char*
 // Throws c10::Error unless all entries of `index` (contiguous, int32 or int64) lie in [-1, limit). Entries on a GPU are
 // not looked at: the host would have to wait for them.
 void CheckIndexRange(const at::Tensor& index, const char* operation, const char* argument, int64_t limit);
-
-// ViewOf for a T that has another name than the tensor's element type and the same size.
-template <typename T, int Rank>
-View<T, Rank> ViewAs(const at::Tensor& tensor) {
-  TORCH_CHECK(tensor.dim() == Rank && tensor.element_size() == sizeof(T), "ViewAs: a tensor of ", Rank,
-              " dimensions and elements of ", sizeof(T), " bytes was expected, not ", tensor.sizes(), " of ",
-              tensor.element_size());
-  std::array<int64_t, Rank> shape, stride;
-  for (int d = 0; d < Rank; ++d) {
-    shape[d] = tensor.size(d);
-    stride[d] = tensor.stride(d);
-  }
-  if constexpr (std::is_const_v<T>) {
-    return View<T, Rank>(static_cast<T*>(tensor.const_data_ptr()), shape, stride);
-  } else {
-    return View<T, Rank>(static_cast<T*>(tensor.mutable_data_ptr()), shape, stride);
-  }
-}
 
 // Calls body with a float or double, the element type of a floating dtype.
 template <typename Body>

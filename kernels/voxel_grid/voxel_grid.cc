@@ -3,6 +3,19 @@
 #include "kernels/tensor_view/tensor_view.h"
 
 namespace cubist {
+namespace {
+
+// The grid with change(tensor) in place of each of its tensors.
+template <typename Change>
+VoxelGrid WithEach(VoxelGrid grid, const Change& change) {
+  for (at::Tensor* tensor : {&grid.ijk, &grid.offsets, &grid.leaf_mask, &grid.leaf_prefix, &grid.leaf_base,
+                             &grid.leaf_origin, &grid.directory_box, &grid.directory}) {
+    *tensor = change(*tensor);
+  }
+  return grid;
+}
+
+}  // namespace
 
 VoxelGridView VoxelGrid::View() const {
   VoxelGridView view;
@@ -21,12 +34,13 @@ VoxelGridView VoxelGrid::View() const {
 }
 
 VoxelGrid VoxelGrid::To(at::Device device) const {
-  VoxelGrid moved = *this;
-  for (at::Tensor* tensor : {&moved.ijk, &moved.offsets, &moved.leaf_mask, &moved.leaf_prefix, &moved.leaf_base,
-                             &moved.leaf_origin, &moved.directory_box, &moved.directory}) {
-    *tensor = tensor->to(device, tensor->scalar_type(), /*non_blocking=*/!device.is_cpu());
-  }
-  return moved;
+  return WithEach(*this, [device](const at::Tensor& tensor) {
+    return tensor.to(device, tensor.scalar_type(), /*non_blocking=*/!device.is_cpu());
+  });
+}
+
+VoxelGrid VoxelGrid::Pinned() const {
+  return WithEach(*this, [](const at::Tensor& tensor) { return tensor.pin_memory(); });
 }
 
 }  // namespace cubist

@@ -36,6 +36,8 @@ struct VoxelGrid {
   VoxelGridView View() const;
   // The same grid with its tensors on another device. Between a GPU and unpinned memory the host waits.
   VoxelGrid To(at::Device device) const;
+  // The same grid with its tensors, which are on the CPU, in pinned memory.
+  VoxelGrid Pinned() const;
 };
 
 }  // namespace cubist

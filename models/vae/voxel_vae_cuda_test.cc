@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/gpu_check.h"
 #include "models/vae/testing/vae_scene.h"
 #include "models/vae/voxel_vae_loss.h"
 
@@ -47,10 +48,6 @@ Results Step(const VoxelVaeOptions& options, at::ScalarType dtype, at::Device de
   loss.total.backward();
   for (const Parameter& parameter : network.Parameters()) keep("d " + parameter.name, parameter.value.grad());
   return results;
-}
-
-double RelativeError(const at::Tensor& result, const at::Tensor& truth) {
-  return (result - truth).norm().item<double>() / truth.norm().item<double>();
 }
 
 // Compares all results. The error of a whole gradient may be larger than that of features: `gradient_limit`.

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/philox.h"
+#include "models/vae/testing/vae_scene.h"
 #include "models/vae/voxel_vae_loss.h"
 
 namespace cubist {
@@ -33,22 +34,6 @@ VoxelVaeOptions SmallOptions() {
   options.neck_half_extent = {2, 3, 2};
   options.latent_cut_ratio = 8;
   return options;
-}
-
-// Parameters in double; gains of norms are moved off one.
-void MakeDouble(const Module& module, uint32_t seed) {
-  InitializeParameters(module, seed);
-  const PhiloxKey key(seed, RandomPurpose::kSynthesis);
-  uint64_t n = 0;
-  for (const Parameter& parameter : module.Parameters()) {
-    at::Tensor value = parameter.value.detach().to(at::kDouble).contiguous();
-    if (parameter.name.find("GroupNorm") != std::string::npos || parameter.name.find("_gn.") != std::string::npos) {
-      for (int64_t i = 0; i < value.numel(); ++i) value.data_ptr<double>()[i] += 0.3 * PhiloxNormal(key, n, i);
-    }
-    ++n;
-    at::Tensor handle = parameter.value;
-    handle.set_data(value);
-  }
 }
 
 // Shifts the biases of the structure heads, coarse to fine, so that each keeps about half of its candidates,
@@ -316,7 +301,7 @@ TEST(VoxelVaeNetworkTest, LevelsOfTheRecipe) {
 TEST(VoxelVaeNetworkTest, EqualsTheDenseOracle) {
   const VoxelVaeOptions options = SmallOptions();
   const VoxelVaeNetwork network(options);
-  MakeDouble(network, 11);
+  PlaceParameters(network, 11, at::kDouble, at::kCPU);
   at::Tensor labels;
   const VoxelGrid grid = RandomGrid(options, labels);
   BalanceStructureHeads(network, grid, labels);
@@ -368,7 +353,7 @@ TEST(VoxelVaeNetworkTest, GradientsOfTheLossMatchFiniteDifferences) {
   VoxelVaeOptions options = SmallOptions();
   options.neck_half_extent = {2, 2, 1};
   const VoxelVaeNetwork network(options);
-  MakeDouble(network, 12);
+  PlaceParameters(network, 12, at::kDouble, at::kCPU);
   at::Tensor labels;
   const VoxelGrid grid = RandomGrid(options, labels);
   BalanceStructureHeads(network, grid, labels);

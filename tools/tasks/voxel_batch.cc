@@ -63,11 +63,9 @@ VoxelBatch VoxelBatch::To(at::Device device) const {
 
 VoxelBatch VoxelBatch::Pinned() const {
   VoxelBatch pinned = *this;
-  for (at::Tensor* tensor : {&pinned.grid.ijk, &pinned.grid.offsets, &pinned.grid.leaf_mask, &pinned.grid.leaf_prefix,
-                             &pinned.grid.leaf_base, &pinned.grid.leaf_origin, &pinned.grid.directory_box,
-                             &pinned.grid.directory, &pinned.labels, &pinned.draws}) {
-    *tensor = tensor->pin_memory();
-  }
+  pinned.grid = grid.Pinned();
+  pinned.labels = labels.pin_memory();
+  pinned.draws = draws.pin_memory();
   return pinned;
 }
 
