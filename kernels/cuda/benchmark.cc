@@ -78,15 +78,16 @@ double Benchmark::Time(const std::string& name, const std::string& shape, const 
   const double time = MedianMilliseconds(run, repetitions, true);
   // The larger of the two times that the card would need at best, over the time it took.
   const double floor = 1e3 * std::max(work.operations / matrix_rate_, work.bytes / copy_bandwidth_);
-  std::printf("%-34s %-34s %9.4f %8s %7s %6.1f%% %9.1e\n", name.c_str(), shape.c_str(), time,
+  const bool has_error = !(work.relative_error < 0);  // NaN is shown
+  std::printf("%-34s %-34s %9.4f %8s %7s %6.1f%% %9s\n", name.c_str(), shape.c_str(), time,
               PerSecond(work.operations, time, 1e12).c_str(), PerSecond(work.bytes, time, 1e9).c_str(),
-              100 * floor / time, work.relative_error);
+              100 * floor / time, has_error ? absl::StrFormat("%.1e", work.relative_error).c_str() : "-");
   std::printf(
       "{\"program\":\"%s\",\"card\":\"%s\",\"operation\":\"%s\",\"shape\":\"%s\",\"milliseconds\":%.6f,"
-      "\"operations\":%.6g,\"bytes\":%.6g,\"fraction_of_roof\":%.4f,\"relative_error\":%.3g,"
+      "\"operations\":%.6g,\"bytes\":%.6g,\"fraction_of_roof\":%.4f,\"relative_error\":%s,"
       "\"matrix_rate\":%.4g,\"copy_bandwidth\":%.4g}\n",
       program_.c_str(), card_.c_str(), name.c_str(), shape.c_str(), time, work.operations, work.bytes, floor / time,
-      work.relative_error, matrix_rate_, copy_bandwidth_);
+      has_error ? absl::StrFormat("%.3g", work.relative_error).c_str() : "null", matrix_rate_, copy_bandwidth_);
   std::fflush(stdout);
   return time;
 }

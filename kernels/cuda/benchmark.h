@@ -10,9 +10,9 @@ namespace cubist {
 
 // What an operation needs at least, and how far it was from the truth when it was checked just before.
 struct BenchmarkWork {
-  double operations = 0;      // floating-point operations; 0: not counted
-  double bytes = 0;           // each input read once, each output written once; 0: not counted
-  double relative_error = 0;  // ||result - reference|| / ||reference||
+  double operations = 0;       // floating-point operations; 0: not counted
+  double bytes = 0;            // each input read once, each output written once; 0: not counted
+  double relative_error = -1;  // ||result - reference|| / ||reference||; below 0: not measured, as of a peer
 };
 
 // Prints a heading with the card's name and its roofs, measured here: an 8192^3 bf16 matrix product and a copy of 2 GiB

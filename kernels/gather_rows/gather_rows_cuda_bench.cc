@@ -73,14 +73,14 @@ void Run(Benchmark& benchmark, const std::string& name, const at::Tensor& index,
   const double bytes = element * static_cast<double>((rows + picked) * channels) + 8.0 * static_cast<double>(picked);
   benchmark.Time(name, shape, {0, bytes, 0}, [&] { GatherRows(values, index); });
   const at::Tensor good_index = index.clamp_min(0);
-  benchmark.Time("  LibTorch index_select", shape, {0, bytes, 0}, [&] { at::index_select(values, 0, good_index); });
+  benchmark.Time("  LibTorch index_select", shape, {0, bytes}, [&] { at::index_select(values, 0, good_index); });
   const at::Tensor x = values.detach().requires_grad_();
   const at::Tensor y = GatherRows(x, index);
   benchmark.Time("  gradient", shape, {0, bytes, error}, [&] {
     x.mutable_grad() = at::Tensor();
     y.backward(dy, /*retain_graph=*/true);
   });
-  benchmark.Time("  LibTorch index_add", shape, {0, bytes, 0},
+  benchmark.Time("  LibTorch index_add", shape, {0, bytes},
                  [&] { at::zeros(values.sizes(), values.options()).index_add_(0, good_index, dy); });
 }
 

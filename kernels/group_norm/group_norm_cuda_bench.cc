@@ -177,9 +177,9 @@ void Time(Benchmark& benchmark, const Shape& shape) {
   const at::Tensor beta = problem.beta.detach().to(shape.dtype).requires_grad_();
   {
     const at::NoGradGuard no_gradients;
-    benchmark.Time("LibTorch forward", name, forward, [&] { problem.ForwardOfLibTorch(x, gamma, beta); });
+    benchmark.Time("LibTorch forward", name, {0, forward.bytes}, [&] { problem.ForwardOfLibTorch(x, gamma, beta); });
   }
-  benchmark.Time("LibTorch forward+backward", name, both,
+  benchmark.Time("LibTorch forward+backward", name, {0, both.bytes},
                  [&] { Problem::WithGradients(problem.ForwardOfLibTorch(x, gamma, beta), x, gamma, beta, dy); });
 }
 

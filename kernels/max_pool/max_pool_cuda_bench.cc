@@ -58,7 +58,7 @@ void Run(Benchmark& benchmark, int64_t fine, int64_t coarse, int64_t channels, a
   const at::Tensor x = values.detach().requires_grad_();
   benchmark.Time("max pool", shape, {0, element * (n + m) + 4 * m + index_bytes, 0},
                  [&] { MaxPool(x, parent, coarse); });
-  benchmark.Time("  LibTorch scatter_reduce", shape, {0, element * (n + m) + index_bytes, 0}, [&] {
+  benchmark.Time("  LibTorch scatter_reduce", shape, {0, element * (n + m) + index_bytes}, [&] {
     at::zeros(dy.sizes(), values.options())
         .scatter_reduce_(0, parent.unsqueeze(1).expand(values.sizes()), values, "amax", false);
   });
