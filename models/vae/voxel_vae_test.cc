@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/philox.h"
+#include "base/status.h"
 #include "models/vae/testing/vae_scene.h"
 #include "models/vae/voxel_vae_loss.h"
 
@@ -382,6 +383,27 @@ TEST(VoxelVaeNetworkTest, GradientsOfTheLossMatchFiniteDifferences) {
     // Masks are hard: where one flips within delta the difference quotient is no derivative.
     EXPECT_NEAR((above - below) / (2 * delta), analytic, 1e-4 * (1 + std::abs(analytic))) << parameter.name;
   }
+}
+
+TEST(VoxelVaeNetworkTest, MoreCandidatesThanAllowedAreNamed) {
+  VoxelVaeOptions options = SmallOptions();
+  at::Tensor labels;
+  const VoxelGrid grid = RandomGrid(options, labels);
+  const auto decode = [&](int64_t max_candidates) {
+    options.max_candidates = max_candidates;
+    const VoxelVaeNetwork network(options);
+    PlaceParameters(network, 12, at::kDouble, at::kCPU);
+    // Every cell of the neck is kept: 8 children each, in both samples.
+    const at::Tensor all = at::full({2 * network.NeckCells()}, true, at::kBool);
+    const std::vector<at::Tensor> occupied = {all, at::full({16 * network.NeckCells()}, false, at::kBool),
+                                              at::full({0}, false, at::kBool)};
+    return network.Decode(network.Encode(grid, labels)->mean, 2, occupied).status();
+  };
+  const int64_t candidates = 8 * VoxelVaeNetwork(options).NeckCells();
+  EXPECT_TRUE(decode(candidates).ok());
+  const absl::Status refused = decode(candidates - 1);
+  EXPECT_EQ(ExitCodeOf(refused), ExitCode::kConfig);
+  EXPECT_NE(refused.message().find(std::to_string(candidates) + " candidate voxels on level 1"), std::string::npos);
 }
 
 }  // namespace
