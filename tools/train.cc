@@ -45,7 +45,8 @@ absl::StatusOr<int> Train(TrainFlags flags, const ValidatedExperiment& experimen
                        "; the config has no mistake, and --dry_run tries it on the data");
   }
   ASSIGN_OR_RETURN(const RankPlan plan, PlanRanks(CurrentEnvironment(), flags.gpus));
-  ASSIGN_OR_RETURN(const RunChoices choices, ChooseRun(flags, experiment, plan.has_rank_zero()));
+  ASSIGN_OR_RETURN(const RunChoices choices,
+                   ChooseRun(flags, experiment, {HasNvidiaGpu(), plan.has_rank_zero(), plan.world_size}));
   RunPrograms paths;
   if (choices.logs_to_wandb) {
     ASSIGN_OR_RETURN(paths.wandb_core, programs.wandb_core);

@@ -54,9 +54,6 @@ absl::Status Work(const WorkerTask& task, RunOptions options) {
   }
   options.local_world_size = place.local_world_size;
   ASSIGN_OR_RETURN(const ValidatedExperiment experiment, LoadExperiment(task.config));
-  if (options.device != "cpu") {
-    return ConfigError("this version trains on CPUs only; start it with --device cpu");
-  }
   RehearsalOptions rehearsal = task.rehearsal;
   rehearsal.world_size = place.world_size;
   rehearsal.preflight = task.rehearse == "preflight";

@@ -19,9 +19,11 @@ using torch::autograd::variable_list;
 
 constexpr const char* kName = "SparseConv3d";
 
-SparseConvMath MathOf(at::ScalarType dtype) {
+// Where TF32 is allowed only gradients use it: features go on to maxima and masks, and a maximum that a rounding moves
+// to another voxel moves a whole gradient with it.
+SparseConvMath MathOf(at::ScalarType dtype, bool for_gradient) {
   if (dtype == at::kBFloat16) return SparseConvMath::kBfloat16;
-  return at::globalContext().allowTF32CuDNN() ? SparseConvMath::kTf32 : SparseConvMath::kFloat32;
+  return for_gradient && at::globalContext().allowTF32CuDNN() ? SparseConvMath::kTf32 : SparseConvMath::kFloat32;
 }
 
 // Channels as the GPU's kernels want them.
@@ -103,18 +105,18 @@ struct SparseConvCudaFunction : public torch::autograd::Function<SparseConvCudaF
       const int64_t channels = bias_in->size(0);
       bias = at::constant_pad_nd(bias_in->contiguous(), {0, PaddedChannels(channels) - channels});
     }
-    const SparseConvMath math = MathOf(x.scalar_type());
     context->save_for_backward({x, weight, neighbor_map});
     context->saved_data["has_bias"] = bias.defined();
-    context->saved_data["math"] = static_cast<int64_t>(math);
-    return ConvolveOnGpu(math, x, weight, /*for_gradient=*/false, neighbor_map, bias);
+    context->saved_data["math_of_gradients"] = static_cast<int64_t>(MathOf(x.scalar_type(), /*for_gradient=*/true));
+    return ConvolveOnGpu(MathOf(x.scalar_type(), /*for_gradient=*/false), x, weight, /*for_gradient=*/false,
+                         neighbor_map, bias);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &neighbor_map = saved[2];
     const at::Tensor dy = KernelRows(gradients[0]);
-    const SparseConvMath math = static_cast<SparseConvMath>(context->saved_data["math"].toInt());
+    const SparseConvMath math = static_cast<SparseConvMath>(context->saved_data["math_of_gradients"].toInt());
     at::Tensor dx, dweight, dbias;
     if (context->needs_input_grad(0)) {
       dx = ConvolveOnGpu(math, dy, weight, /*for_gradient=*/true, neighbor_map, at::Tensor());

@@ -9,8 +9,8 @@
 namespace cubist {
 
 // y = conv(x) + bias over the active voxels; absent neighbours count as zero. Differentiable in x, weight and bias.
-//   x             [N, Ci], N >= 0: on the CPU float32 or float64; on a GPU bfloat16, or float32, which is computed in
-//                 TF32 if at::globalContext().allowTF32CuDNN(), else with float32's accuracy
+//   x             [N, Ci], N >= 0: on the CPU float32 or float64; on a GPU bfloat16, or float32, which is computed with
+//                 float32's accuracy, its gradients in TF32 if at::globalContext().allowTF32CuDNN()
 //   weight        [Co, Ci, 3, 3, 3], on the CPU of x's dtype, on a GPU float32, in the axis order of the reference's
 //                 checkpoints: K0 along z, K1 along y, K2 along x (kernels/sparse_conv/sparse_conv.h)
 //   neighbor_map  [27, N] int32: row of the neighbour at tap t = (dx+1)*9 + (dy+1)*3 + (dz+1), -1 for none; symmetric

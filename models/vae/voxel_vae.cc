@@ -57,6 +57,33 @@ GridTransform VoxelVaeOptions::TransformAt(int level) const {
   return transform;
 }
 
+absl::StatusOr<VoxelPyramid> MakeVoxelPyramid(const VoxelVaeOptions& options, VoxelGrid grid) {
+  VoxelPyramid pyramid;
+  pyramid.grids.push_back(std::move(grid));
+  for (int level = 1; level < options.num_levels; ++level) {
+    ASSIGN_OR_RETURN(Coarsened coarsened, Coarsen(pyramid.grids.back(), options.PoolingFactor(level)));
+    pyramid.grids.push_back(std::move(coarsened.grid));
+    pyramid.parents.push_back(std::move(coarsened.parent));
+  }
+  return pyramid;
+}
+
+VoxelPyramid VoxelPyramid::To(at::Device device) const {
+  VoxelPyramid moved;
+  for (const VoxelGrid& grid : grids) moved.grids.push_back(grid.To(device));
+  for (const at::Tensor& parent : parents) {
+    moved.parents.push_back(parent.to(device, at::kLong, /*non_blocking=*/!device.is_cpu()));
+  }
+  return moved;
+}
+
+VoxelPyramid VoxelPyramid::Pinned() const {
+  VoxelPyramid pinned;
+  for (const VoxelGrid& grid : grids) pinned.grids.push_back(grid.Pinned());
+  for (const at::Tensor& parent : parents) pinned.parents.push_back(parent.pin_memory());
+  return pinned;
+}
+
 VoxelVaeNetwork::VoxelVaeNetwork(const VoxelVaeOptions& options) : options_(options) {
   const int64_t groups = options.norm_groups;
   const int levels = options.num_levels;
@@ -135,26 +162,22 @@ at::Tensor PositionalEncoding(const at::Tensor& position) {
   return at::cat(parts, 1);
 }
 
-absl::StatusOr<Latent> VoxelVaeNetwork::Encode(const VoxelGrid& grid, const at::Tensor& labels,
+absl::StatusOr<Latent> VoxelVaeNetwork::Encode(const VoxelPyramid& voxels, const at::Tensor& labels,
                                                const std::optional<at::Tensor>& noise) const {
+  const VoxelGrid& finest = voxels.grids[0];
   const at::Tensor embedded = semantic_embedding_->Forward(labels);
   at::Tensor x = mix_->Forward(
-      at::cat({PositionalEncoding(VoxelCentres(grid.ijk, grid.transform, embedded.scalar_type())), embedded}, 1));
+      at::cat({PositionalEncoding(VoxelCentres(finest.ijk, finest.transform, embedded.scalar_type())), embedded}, 1));
   x = Features(pre_convolution_->Forward(x));
 
-  VoxelGrid level_grid = grid;
   for (int level = 0; level < options_.num_levels; ++level) {
-    if (level > 0) {
-      ASSIGN_OR_RETURN(Coarsened coarsened, Coarsen(level_grid, options_.PoolingFactor(level)));
-      x = MaxPool(x, coarsened.parent, coarsened.grid.num_voxels());
-      level_grid = std::move(coarsened.grid);
-    }
-    ASSIGN_OR_RETURN(const VoxelDomain domain, VoxelDomain::Sparse(level_grid));
+    if (level > 0) x = MaxPool(x, voxels.parents[level - 1], voxels.grids[level].num_voxels());
+    ASSIGN_OR_RETURN(const VoxelDomain domain, VoxelDomain::Sparse(voxels.grids[level]));
     x = encoders_[level]->Forward(domain, x);
   }
 
-  ASSIGN_OR_RETURN(x, FillNeck(level_grid, x));
-  const VoxelDomain neck(grid.batch_size(), NeckDims());
+  ASSIGN_OR_RETURN(x, FillNeck(voxels.grids.back(), x));
+  const VoxelDomain neck(finest.batch_size(), NeckDims());
   for (const auto& block : pre_latent_) x = block->Forward(neck, x);
   x = pre_latent_convolution_->Forward(neck, pre_latent_norm_->Forward(neck, x)).to(embedded.scalar_type());
   const int64_t channels = options_.LatentChannels();

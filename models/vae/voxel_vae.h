@@ -50,6 +50,20 @@ struct VoxelVaeOptions {
   GridTransform TransformAt(int level) const;
 };
 
+// A grid on all levels of the network.
+struct VoxelPyramid {
+  std::vector<VoxelGrid> grids;     // level 0 first
+  std::vector<at::Tensor> parents;  // [l]: int64, for each voxel of grids[l] the row in grids[l + 1] that it lies in
+
+  // As VoxelGrid::To and Pinned.
+  VoxelPyramid To(at::Device device) const;
+  VoxelPyramid Pinned() const;
+};
+
+//   grid  level 0, transform as TransformAt(0)
+// Errors: those of Coarsen().
+absl::StatusOr<VoxelPyramid> MakeVoxelPyramid(const VoxelVaeOptions& options, VoxelGrid grid);
+
 // The latent, one row a neck cell.
 struct Latent {
   at::Tensor mean;          // [B * cells, latent channels]
@@ -82,10 +96,10 @@ class VoxelVaeNetwork : public Module {
   // Tensors lie on the parameters' device and have their dtype, where they are floating. Errors: statuses of
   // the grid operations (a coordinate or extent beyond what a grid holds); wrong shapes and labels out of
   // range throw c10::Error, as LibTorch does.
-  //   grid    level 0, transform as TransformAt(0); voxels outside the neck's box are dropped there
-  //   labels  int64 [N] in [0, num_semantic)
+  //   voxels  those outside the neck's box are dropped there
+  //   labels  int64 [N] of level 0, in [0, num_semantic)
   //   noise   [B * cells, latent channels], standard normal; none: the sample is the mean
-  absl::StatusOr<Latent> Encode(const VoxelGrid& grid, const at::Tensor& labels,
+  absl::StatusOr<Latent> Encode(const VoxelPyramid& voxels, const at::Tensor& labels,
                                 const std::optional<at::Tensor>& noise = std::nullopt) const;
 
   // ConfigError where a sample has more candidates than options allow.

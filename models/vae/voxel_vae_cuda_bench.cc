@@ -39,8 +39,8 @@ at::Tensor ReadVoxels(const std::string& path) {
 }
 
 // Points in a micro-step between which time is taken.
-constexpr const char* kParts[] = {"encode", "decode", "loss", "backward"};
-constexpr int kNumParts = 4;
+constexpr const char* kParts[] = {"encode", "decode", "loss", "backward", "metrics"};
+constexpr int kNumParts = 5;
 
 class MicroStep {
  public:
@@ -64,15 +64,17 @@ class MicroStep {
   // Returns the loss.
   at::Tensor Run(bool forced) {
     Mark(0);
-    const Latent latent = *network_.Encode(scene_.grid, scene_.labels, scene_.noise);
+    const Latent latent = *network_.Encode(scene_.voxels, scene_.labels, scene_.noise);
     Mark(1);
     const Reconstruction reconstruction =
         *network_.Decode(latent.sample, 1, forced ? scene_.occupied : std::vector<at::Tensor>());
     Mark(2);
-    const VoxelVaeLoss loss = *ComputeVoxelVaeLoss(options_, {}, scene_.grid, scene_.labels, latent, reconstruction);
+    const VoxelVaeLoss loss = *ComputeVoxelVaeLoss({}, scene_.voxels, scene_.labels, latent, reconstruction);
     Mark(3);
     loss.total.backward();
     Mark(4);
+    (void)loss.metrics();
+    Mark(5);
     sizes_.clear();
     for (const StructureLevel& structure : reconstruction.structure) sizes_.push_back(structure.candidates.rows());
     sizes_.push_back(reconstruction.grid.num_voxels());
@@ -103,7 +105,7 @@ class MicroStep {
     for (const int64_t size : sizes_) text += (text.empty() ? "" : ", ") + std::to_string(size);
     return text;
   }
-  int64_t voxels() const { return scene_.grid.num_voxels(); }
+  int64_t voxels() const { return scene_.voxels.grids[0].num_voxels(); }
 
  private:
   void Mark(int place) { CheckCuda(cudaEventRecord(events_[place], stream_), "MicroStep"); }

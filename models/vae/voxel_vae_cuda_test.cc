@@ -33,7 +33,7 @@ Results Step(const VoxelVaeOptions& options, at::ScalarType dtype, at::Device de
   const auto keep = [&results](const std::string& name, const at::Tensor& tensor) {
     results[name] = tensor.detach().to(at::kCPU, at::kDouble);
   };
-  const Latent latent = *network.Encode(scene.grid, scene.labels, scene.noise);
+  const Latent latent = *network.Encode(scene.voxels, scene.labels, scene.noise);
   keep("mean", latent.mean);
   keep("log_variance", latent.log_variance);
   const Reconstruction reconstruction =
@@ -42,9 +42,9 @@ Results Step(const VoxelVaeOptions& options, at::ScalarType dtype, at::Device de
     keep("structure " + std::to_string(structure.level), structure.logits);
   }
   keep("semantic", reconstruction.semantic_logits);
-  const VoxelVaeLoss loss = *ComputeVoxelVaeLoss(options, {}, scene.grid, scene.labels, latent, reconstruction);
+  const VoxelVaeLoss loss = *ComputeVoxelVaeLoss({}, scene.voxels, scene.labels, latent, reconstruction);
   keep("loss", loss.total);
-  keep("metrics", loss.metrics.Sums());
+  keep("metrics", loss.metrics().Sums());
   loss.total.backward();
   for (const Parameter& parameter : network.Parameters()) keep("d " + parameter.name, parameter.value.grad());
   return results;

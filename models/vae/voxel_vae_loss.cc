@@ -1,18 +1,18 @@
 #include "models/vae/voxel_vae_loss.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/repeat_interleave.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "kernels/cross_entropy/cross_entropy_torch.h"
@@ -24,68 +24,24 @@ namespace {
 
 constexpr double kIouEpsilon = 1e-6;
 
-// Sums of the rows of each sample: [N, ...] to [B, ...].
-at::Tensor SumPerSample(const at::Tensor& values, const std::vector<int64_t>& offsets) {
+// Sums of the rows of each sample: [N, ...] to [B, ...], of `dtype`.
+at::Tensor SumPerSample(const at::Tensor& values, const std::vector<int64_t>& offsets, at::ScalarType dtype) {
   std::vector<at::Tensor> sums;
   for (size_t b = 0; b + 1 < offsets.size(); ++b) {
-    sums.push_back(values.narrow(0, offsets[b], offsets[b + 1] - offsets[b]).sum(0));
+    sums.push_back(values.narrow(0, offsets[b], offsets[b + 1] - offsets[b]).sum(0, /*keepdim=*/false, dtype));
   }
   return at::stack(sums);
 }
 
-// Collects terms and metrics; all terms end as one loss a sample.
-class LossBuilder {
- public:
-  LossBuilder(int64_t batch_size, bool batch_mean, const at::TensorOptions& options)
-      : batch_mean_(batch_mean),
-        batch_weight_(at::full({}, static_cast<double>(batch_size), options)),
-        total_(at::zeros({}, options)) {}
-
-  // Adds weight * (mean of `values` [N] over each sample's rows, or over the batch's), each row counting
-  // as much as `row_weight` [N] says (undefined: all the same). Samples without rows add 0.
-  void AddTerm(const std::string& name, double weight, const at::Tensor& values, const at::Tensor& row_weight,
-               const std::vector<int64_t>& offsets) {
-    const bool weighted = row_weight.defined();
-    at::Tensor sums = SumPerSample(weighted ? values * row_weight : values, offsets);
-    at::Tensor counts = weighted ? SumPerSample(row_weight, offsets) : RowCounts(offsets, values.options());
-    if (batch_mean_) {
-      sums = sums.sum() * batch_weight_;
-      counts = counts.sum();
-    }
-    // Where there is nothing to count the sum is zero as well.
-    const at::Tensor term = (sums / counts.clamp_min(1e-30)).sum() * weight;
-    total_ = total_ + term;
-    AddMetric(name, term);
-  }
-
-  // `sum`: over samples.
-  void AddMetric(const std::string& name, const at::Tensor& sum) { metrics_.Add(name, sum, batch_weight_); }
-
-  static at::Tensor RowCounts(const std::vector<int64_t>& offsets, const at::TensorOptions& options) {
-    std::vector<at::Tensor> counts;
-    for (size_t b = 0; b + 1 < offsets.size(); ++b) {
-      counts.push_back(at::full({}, static_cast<double>(offsets[b + 1] - offsets[b]), options));
-    }
-    return at::stack(counts);
-  }
-
-  VoxelVaeLoss Finish() {
-    AddMetric("loss/sum", total_);
-    return {total_, std::move(metrics_)};
-  }
-
- private:
-  bool batch_mean_;
-  at::Tensor batch_weight_, total_;
-  MetricTable metrics_;
-};
+// The rows that are averaged together: those of a sample, or of the whole batch.
+std::vector<int64_t> ScopesOf(const std::vector<int64_t>& offsets, bool batch_mean) {
+  return batch_mean ? std::vector<int64_t>{0, offsets.back()} : offsets;
+}
 
 // The weight of each candidate when the occupied class counts by the inverse of its share.
-at::Tensor AdaptiveWeight(const at::Tensor& target_occupied, const std::vector<int64_t>& offsets, bool batch_mean) {
+at::Tensor AdaptiveWeight(const at::Tensor& target_occupied, const std::vector<int64_t>& scopes) {
   const at::Tensor occupied = target_occupied.to(at::kFloat);
   std::vector<at::Tensor> parts;
-  const std::vector<int64_t> whole = {0, offsets.back()};
-  const std::vector<int64_t>& scopes = batch_mean ? whole : offsets;
   for (size_t b = 0; b + 1 < scopes.size(); ++b) {
     const at::Tensor part = occupied.narrow(0, scopes[b], scopes[b + 1] - scopes[b]);
     const at::Tensor weight = (static_cast<double>(part.size(0)) / part.sum().clamp_min(1e-30)).clamp(1.0, 100.0);
@@ -94,110 +50,182 @@ at::Tensor AdaptiveWeight(const at::Tensor& target_occupied, const std::vector<i
   return at::cat(parts);
 }
 
-absl::Status AddStructure(const StructureLevel& structure, const VoxelGrid& truth, const VoxelVaeLossOptions& options,
-                          LossBuilder& builder) {
-  const std::string suffix = std::to_string(structure.level);
-  const auto& offsets = structure.candidates.offsets();
-  ASSIGN_OR_RETURN(const at::Tensor truth_row, Lookup(truth, structure.ijk, offsets));
-  const at::Tensor is_true = truth_row.ge(0);
-  const at::Tensor target = is_true.logical_not().to(at::kLong);
-  const at::Tensor cross_entropy = CrossEntropy(structure.logits, target);
-  at::Tensor row_weight;
-  if (options.adaptive_structure_weight) {
-    row_weight = AdaptiveWeight(is_true, offsets, options.batch_mean_over_voxels).to(cross_entropy.scalar_type());
+// weight * (mean of `values` [N] over each scope's rows), each row counting as much as `row_weight` [N] says
+// (undefined: all the same), summed over scopes that stand for `samples` samples together. A scope without rows adds 0.
+at::Tensor TermOf(double weight, const at::Tensor& values, const at::Tensor& row_weight,
+                  const std::vector<int64_t>& scopes, int64_t samples) {
+  const double scale = weight * static_cast<double>(samples) / static_cast<double>(scopes.size() - 1);
+  at::Tensor term;
+  for (size_t b = 0; b + 1 < scopes.size(); ++b) {
+    const int64_t rows = scopes[b + 1] - scopes[b];
+    at::Tensor part = values.narrow(0, scopes[b], rows);
+    if (row_weight.defined()) {
+      const at::Tensor of_rows = row_weight.narrow(0, scopes[b], rows);
+      part = (part * of_rows).sum() / of_rows.sum().clamp_min(1e-30) * scale;
+    } else {
+      part = part.sum() * (scale / static_cast<double>(std::max<int64_t>(rows, 1)));
+    }
+    term = term.defined() ? term + part : part;
   }
-  builder.AddTerm("loss/struct-" + suffix, options.structure_weight, cross_entropy, row_weight, offsets);
-
-  const at::Tensor columns = at::stack({structure.occupied.logical_and(is_true), structure.occupied,
-                                        structure.logits.detach().argmax(1).eq(target)},
-                                       1)
-                                 .to(at::kDouble);
-  const at::Tensor sums = SumPerSample(columns, offsets);
-  const at::Tensor both = sums.select(1, 0), predicted = sums.select(1, 1), correct = sums.select(1, 2);
-  const at::Tensor actual = LossBuilder::RowCounts(truth.host_offsets, columns.options());
-  const at::Tensor candidates = LossBuilder::RowCounts(offsets, columns.options());
-  builder.AddMetric("metric/struct-acc-" + suffix, (correct / candidates.clamp_min(1)).sum());
-  builder.AddMetric("metric/iou-" + suffix, (both / (predicted + actual - both + kIouEpsilon)).sum());
-  builder.AddMetric("metric/precision-" + suffix, (both / predicted.clamp_min(1)).sum());
-  builder.AddMetric("metric/recall-" + suffix, (both / actual.clamp_min(1)).sum());
-  builder.AddMetric("metric/candidates-" + suffix, candidates.sum());
-  return absl::OkStatus();
+  return term;
 }
+
+// What the metrics of a batch are made of; holds no gradients.
+struct LevelOutcome {
+  int level;
+  at::Tensor term, occupied, is_true, logits;
+  std::vector<int64_t> offsets, truth_offsets;
+};
+struct Outcome {
+  std::vector<LevelOutcome> levels;
+  at::Tensor semantic_term, latent_term, total;
+  at::Tensor mean, log_variance, divergence;
+  std::vector<int64_t> predicted_offsets;
+  at::Tensor semantic_logits;  // undefined if nothing was predicted
+  at::Tensor truth_row;        // of each predicted voxel, -1 where there is none
+  at::Tensor labels;
+
+  int64_t samples() const { return static_cast<int64_t>(predicted_offsets.size()) - 1; }
+};
+
+at::Tensor RowCounts(const std::vector<int64_t>& offsets, const at::TensorOptions& options) {
+  std::vector<at::Tensor> counts;
+  for (size_t b = 0; b + 1 < offsets.size(); ++b) {
+    counts.push_back(at::full({}, static_cast<double>(offsets[b + 1] - offsets[b]), options));
+  }
+  return at::stack(counts);
+}
+
+// Of all levels at once, since each is but a few numbers: by name, sums over samples [levels].
+std::vector<std::pair<std::string, at::Tensor>> StructureMetrics(const std::vector<LevelOutcome>& levels) {
+  std::vector<at::Tensor> sums, actual_of, candidates_of;
+  for (const LevelOutcome& outcome : levels) {
+    const at::Tensor target = outcome.is_true.logical_not();  // class 0 is "occupied"
+    const at::Tensor columns = at::stack(
+        {outcome.occupied.logical_and(outcome.is_true), outcome.occupied, outcome.logits.argmax(1).eq(target)}, 1);
+    sums.push_back(SumPerSample(columns, outcome.offsets, at::kDouble));
+    actual_of.push_back(RowCounts(outcome.truth_offsets, sums.back().options()));
+    candidates_of.push_back(RowCounts(outcome.offsets, sums.back().options()));
+  }
+  const at::Tensor all = at::stack(sums);  // [levels, B, 3]
+  const at::Tensor both = all.select(2, 0), predicted = all.select(2, 1), correct = all.select(2, 2);
+  const at::Tensor actual = at::stack(actual_of), candidates = at::stack(candidates_of);
+  return {{"struct-acc", (correct / candidates.clamp_min(1)).sum(1)},
+          {"iou", (both / (predicted + actual - both + kIouEpsilon)).sum(1)},
+          {"precision", (both / predicted.clamp_min(1)).sum(1)},
+          {"recall", (both / actual.clamp_min(1)).sum(1)},
+          {"candidates", candidates.sum(1)}};
+}
+
+struct ClassMetrics {
+  at::Tensor accuracy, mean_iou;  // sums over samples
+};
 
 // Accuracy, and IoU of the classes that occur, over predicted voxels that are occupied in truth.
-absl::Status AddMatchedClasses(const Reconstruction& reconstruction, const VoxelGrid& truth, const at::Tensor& labels,
-                               LossBuilder& builder) {
-  const VoxelGrid& grid = reconstruction.grid;
-  const int64_t batch_size = truth.batch_size();
-  at::Tensor accuracy = at::zeros({}, labels.options().dtype(at::kDouble)), mean_iou = accuracy;
-  if (grid.num_voxels() > 0 && truth.num_voxels() > 0) {
-    const at::Tensor logits = reconstruction.semantic_logits.detach();
-    const int64_t classes = logits.size(1);
-    ASSIGN_OR_RETURN(const at::Tensor row, Lookup(truth, grid.ijk, grid.host_offsets));
-    const at::Tensor matched = row.ge(0);
-    const at::Tensor sample = at::repeat_interleave(grid.offsets.slice(0, 1) - grid.offsets.slice(0, 0, -1),
-                                                    std::optional<int64_t>(grid.num_voxels()));  // else it waits
-    const at::Tensor predicted = logits.argmax(1);
-    const at::Tensor actual = labels.index_select(0, row.clamp_min(0));
-    // Of the rows where `counts` is true. Sums of ones are exact, in whatever order a device adds them.
-    const auto count = [&](const at::Tensor& value, const at::Tensor& counts) {
-      return at::zeros({batch_size * classes}, logits.options().dtype(at::kDouble))
-          .index_add_(0, sample * classes + value, counts.to(at::kDouble))
-          .view({batch_size, classes});
-    };
-    const at::Tensor both = count(actual, matched.logical_and(predicted.eq(actual)));
-    const at::Tensor of_class = count(actual, matched);
-    const at::Tensor either = of_class + count(predicted, matched) - both;
-    const at::Tensor occurs = either.gt(0).to(at::kDouble);
-    mean_iou = ((both / either.clamp_min(1)).sum(1) / occurs.sum(1).clamp_min(1)).sum();
-    accuracy = (both.sum(1) / of_class.sum(1).clamp_min(1)).sum();
+ClassMetrics MatchedClasses(const Outcome& outcome) {
+  if (!outcome.semantic_logits.defined() || outcome.labels.size(0) == 0) {
+    const at::Tensor zero = at::zeros({}, outcome.labels.options().dtype(at::kDouble));
+    return {zero, zero};
   }
-  builder.AddMetric("metric/semantic-acc", accuracy);
-  builder.AddMetric("metric/miou", mean_iou);
-  return absl::OkStatus();
+  const at::Tensor& row = outcome.truth_row;
+  const at::Tensor classes = at::arange(outcome.semantic_logits.size(1), row.options());
+  const at::Tensor matched = row.ge(0).unsqueeze(1);
+  // [N, classes] each, and sums [B, classes].
+  const at::Tensor is_predicted = outcome.semantic_logits.argmax(1, /*keepdim=*/true).eq(classes).logical_and_(matched);
+  const at::Tensor is_actual =
+      outcome.labels.index_select(0, row.clamp_min(0)).unsqueeze(1).eq(classes).logical_and_(matched);
+  const auto count = [&](const at::Tensor& of) { return SumPerSample(of, outcome.predicted_offsets, at::kDouble); };
+  const at::Tensor both = count(is_actual.logical_and(is_predicted)), of_class = count(is_actual);
+  const at::Tensor either = of_class + count(is_predicted) - both;
+  const at::Tensor occurs = either.gt(0).to(at::kDouble);
+  return {(both.sum(1) / of_class.sum(1).clamp_min(1)).sum(),
+          ((both / either.clamp_min(1)).sum(1) / occurs.sum(1).clamp_min(1)).sum()};
 }
 
-void AddLatent(const Latent& latent, int64_t batch_size, double weight, LossBuilder& builder) {
-  const int64_t cells = latent.divergence.size(0) / batch_size;
-  std::vector<int64_t> offsets;
-  for (int64_t b = 0; b <= batch_size; ++b) offsets.push_back(b * cells);
-  builder.AddTerm("loss/kld", weight, latent.divergence, at::Tensor(), offsets);
-  const at::Tensor total = latent.divergence.detach().sum();
-  builder.AddMetric("loss/mu-0", latent.mean.detach().mean() * batch_size);
-  builder.AddMetric("loss/logvar-0", latent.log_variance.detach().mean() * batch_size);
-  builder.AddMetric("loss/kld-true-0", total / cells);
-  builder.AddMetric("loss/kld-total-0", total);
+MetricTable MetricsOf(const Outcome& outcome) {
+  const at::NoGradGuard no_gradients;
+  const auto count = static_cast<double>(outcome.samples());
+  const at::Tensor samples = at::full({}, count, outcome.total.options().dtype(at::kDouble));
+  MetricTable metrics;
+  const auto add = [&](const std::string& name, const at::Tensor& sum) { metrics.Add(name, sum, samples); };
+  const auto of_levels = StructureMetrics(outcome.levels);
+  for (size_t l = 0; l < outcome.levels.size(); ++l) {
+    const std::string suffix = "-" + std::to_string(outcome.levels[l].level);
+    add("loss/struct" + suffix, outcome.levels[l].term);
+    for (const auto& [name, values] : of_levels) {
+      add("metric/" + name + suffix, values.select(0, static_cast<int64_t>(l)));
+    }
+  }
+  add("loss/semantic_-1", outcome.semantic_term);
+  add("loss/kld", outcome.latent_term);
+  const at::Tensor divergence = outcome.divergence.sum();
+  add("loss/mu-0", outcome.mean.mean() * count);
+  add("loss/logvar-0", outcome.log_variance.mean() * count);
+  add("loss/kld-true-0", divergence * (count / static_cast<double>(outcome.divergence.size(0))));
+  add("loss/kld-total-0", divergence);
+  const ClassMetrics classes = MatchedClasses(outcome);
+  add("metric/semantic-acc", classes.accuracy);
+  add("metric/miou", classes.mean_iou);
+  add("loss/sum", outcome.total);
+  return metrics;
 }
 
 }  // namespace
 
-absl::StatusOr<VoxelVaeLoss> ComputeVoxelVaeLoss(const VoxelVaeOptions& options,
-                                                 const VoxelVaeLossOptions& loss_options, const VoxelGrid& truth,
+absl::StatusOr<VoxelVaeLoss> ComputeVoxelVaeLoss(const VoxelVaeLossOptions& options, const VoxelPyramid& truth,
                                                  const at::Tensor& labels, const Latent& latent,
                                                  const Reconstruction& reconstruction) {
-  const int64_t batch_size = truth.batch_size();
-  LossBuilder builder(batch_size, loss_options.batch_mean_over_voxels, latent.mean.options().requires_grad(false));
+  const VoxelGrid& finest = truth.grids[0];
+  const int64_t samples = finest.batch_size();
+  const auto scopes_of = [&](const std::vector<int64_t>& offsets) {
+    return ScopesOf(offsets, options.batch_mean_over_voxels);
+  };
+  Outcome outcome;
+  at::Tensor total;
+  // Returns the term without its gradient.
+  const auto add_term = [&](double weight, const at::Tensor& values, const at::Tensor& row_weight,
+                            const std::vector<int64_t>& offsets) {
+    const at::Tensor term = TermOf(weight, values, row_weight, scopes_of(offsets), samples);
+    total = total.defined() ? total + term : term;
+    return term.detach();
+  };
 
-  std::vector<VoxelGrid> truth_at = {truth};
-  for (int level = 1; level < options.num_levels; ++level) {
-    ASSIGN_OR_RETURN(Coarsened coarsened, Coarsen(truth_at.back(), options.PoolingFactor(level)));
-    truth_at.push_back(std::move(coarsened.grid));
-  }
   for (const StructureLevel& structure : reconstruction.structure) {
-    RETURN_IF_ERROR(AddStructure(structure, truth_at[structure.level], loss_options, builder));
+    const VoxelGrid& truth_grid = truth.grids[structure.level];
+    const std::vector<int64_t>& offsets = structure.candidates.offsets();
+    ASSIGN_OR_RETURN(const at::Tensor truth_row, Lookup(truth_grid, structure.ijk, offsets));
+    const at::Tensor is_true = truth_row.ge(0);
+    const at::Tensor cross_entropy = CrossEntropy(structure.logits, truth_row.lt(0).to(at::kLong));
+    at::Tensor row_weight;
+    if (options.adaptive_structure_weight) {
+      row_weight = AdaptiveWeight(is_true, scopes_of(offsets)).to(cross_entropy.scalar_type());
+    }
+    outcome.levels.push_back({structure.level, add_term(options.structure_weight, cross_entropy, row_weight, offsets),
+                              structure.occupied, is_true, structure.logits.detach(), offsets,
+                              truth_grid.host_offsets});
   }
 
   const VoxelGrid& predicted = reconstruction.grid;
   at::Tensor cross_entropy = at::zeros({0}, latent.mean.options().requires_grad(false));
   if (predicted.num_voxels() > 0) {
-    ASSIGN_OR_RETURN(const at::Tensor nearest, NearestVoxel(truth, predicted));
+    ASSIGN_OR_RETURN(const at::Tensor nearest, NearestVoxel(finest, predicted));
     cross_entropy = CrossEntropy(reconstruction.semantic_logits, labels.index_select(0, nearest));
+    outcome.semantic_logits = reconstruction.semantic_logits.detach();
+    ASSIGN_OR_RETURN(outcome.truth_row, Lookup(finest, predicted.ijk, predicted.host_offsets));
   }
-  builder.AddTerm("loss/semantic_-1", loss_options.semantic_weight, cross_entropy, at::Tensor(),
-                  predicted.host_offsets);
-  AddLatent(latent, batch_size, loss_options.kl_weight, builder);
-  RETURN_IF_ERROR(AddMatchedClasses(reconstruction, truth, labels, builder));
-  return builder.Finish();
+  outcome.semantic_term = add_term(options.semantic_weight, cross_entropy, at::Tensor(), predicted.host_offsets);
+
+  std::vector<int64_t> cells;
+  for (int64_t b = 0; b <= samples; ++b) cells.push_back(b * (latent.divergence.size(0) / samples));
+  outcome.latent_term = add_term(options.kl_weight, latent.divergence, at::Tensor(), cells);
+
+  outcome.mean = latent.mean.detach();
+  outcome.log_variance = latent.log_variance.detach();
+  outcome.divergence = latent.divergence.detach();
+  outcome.predicted_offsets = predicted.host_offsets;
+  outcome.labels = labels;
+  outcome.total = total.detach();
+  return VoxelVaeLoss{total, [outcome = std::move(outcome)] { return MetricsOf(outcome); }};
 }
 
 }  // namespace cubist

@@ -5,7 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <vector>
+#include <functional>
 
 #include "absl/status/statusor.h"
 #include "models/nn/metric_table.h"
@@ -25,8 +25,9 @@ struct VoxelVaeLossOptions {
 };
 
 struct VoxelVaeLoss {
-  at::Tensor total;     // scalar of the parameters' dtype: the sum over samples of their losses, with gradient
-  MetricTable metrics;  // one row a sample
+  at::Tensor total;  // scalar of the parameters' dtype: the sum over samples of their losses, with gradient
+  // They take a device few cycles and a host many: best asked for once the device has backward() to do.
+  std::function<MetricTable()> metrics;
 };
 
 // Terms, each the mean over a sample's own voxels or cells; a term without voxels is 0:
@@ -37,10 +38,9 @@ struct VoxelVaeLoss {
 //   kld         -0.5 sum over channels of (1 + logvar - mu^2 - exp(logvar)), mean over cells
 // Metrics: struct-acc, iou, precision and recall of each level (recall counts what lies under pruned
 // parents), candidates, accuracy and mean IoU of classes on matched voxels.
-//   truth   level 0;  labels  int64 [N], its classes in [0, num_semantic). All on one device.
+//   labels  int64 [N] of truth's level 0, classes in [0, num_semantic). All on one device.
 // Errors: those of the grid operations (a status); tensors of a wrong shape or dtype throw c10::Error.
-absl::StatusOr<VoxelVaeLoss> ComputeVoxelVaeLoss(const VoxelVaeOptions& options,
-                                                 const VoxelVaeLossOptions& loss_options, const VoxelGrid& truth,
+absl::StatusOr<VoxelVaeLoss> ComputeVoxelVaeLoss(const VoxelVaeLossOptions& options, const VoxelPyramid& truth,
                                                  const at::Tensor& labels, const Latent& latent,
                                                  const Reconstruction& reconstruction);
 

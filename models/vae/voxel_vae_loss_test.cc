@@ -81,11 +81,13 @@ struct Case {
   }
 
   std::map<std::string, double> Metrics(const VoxelVaeLossOptions& loss_options) const {
-    const VoxelVaeLoss loss = *ComputeVoxelVaeLoss(options, loss_options, truth, labels, latent, reconstruction);
-    const at::Tensor sums = loss.metrics.Sums();
+    const VoxelVaeLoss loss =
+        *ComputeVoxelVaeLoss(loss_options, *MakeVoxelPyramid(options, truth), labels, latent, reconstruction);
+    const MetricTable table = loss.metrics();
+    const at::Tensor sums = table.Sums();
     std::map<std::string, double> metrics;
-    for (size_t i = 0; i < loss.metrics.names().size(); ++i) {
-      metrics[loss.metrics.names()[i]] = sums[0][i].item<double>();
+    for (size_t i = 0; i < table.names().size(); ++i) {
+      metrics[table.names()[i]] = sums[0][i].item<double>();
       EXPECT_EQ(sums[1][i].item<double>(), 2) << "every metric counts both samples";
     }
     EXPECT_NEAR(metrics["loss/sum"], loss.total.item<double>(), 1e-12);

@@ -44,7 +44,8 @@ void BalanceStructureHeads(const VoxelVaeNetwork& network, const VoxelGrid& grid
   for (const Parameter& parameter : network.Parameters()) parameters[parameter.name] = parameter.value.detach();
   constexpr double kOffTie = 1e-5;
   for (int i = 0; i < network.options().num_levels; ++i) {
-    const Reconstruction reconstruction = *network.Decode(network.Encode(grid, labels)->mean, grid.batch_size());
+    const Reconstruction reconstruction =
+        *network.Decode(network.Encode(*MakeVoxelPyramid(network.options(), grid), labels)->mean, grid.batch_size());
     const at::Tensor logits = reconstruction.structure[i].logits.detach();
     const at::Tensor margin = (logits.select(1, 0) - logits.select(1, 1)).median();
     parameters["unet.struct_convs.Struct-" + std::to_string(i + 1) + ".OutConv.bias"].select(0, 0).sub_(margin +
@@ -306,7 +307,7 @@ TEST(VoxelVaeNetworkTest, EqualsTheDenseOracle) {
   at::Tensor labels;
   const VoxelGrid grid = RandomGrid(options, labels);
   BalanceStructureHeads(network, grid, labels);
-  const Latent latent = *network.Encode(grid, labels);
+  const Latent latent = *network.Encode(*MakeVoxelPyramid(network.options(), grid), labels);
   const Reconstruction reconstruction = *network.Decode(latent.mean, 2);
 
   const DenseOracle oracle(network);
@@ -360,9 +361,9 @@ TEST(VoxelVaeNetworkTest, GradientsOfTheLossMatchFiniteDifferences) {
   BalanceStructureHeads(network, grid, labels);
   const auto loss = [&] {
     const at::Tensor noise = at::full({2 * network.NeckCells(), options.LatentChannels()}, 0.3, at::kDouble);
-    const Latent latent = *network.Encode(grid, labels, noise);
+    const Latent latent = *network.Encode(*MakeVoxelPyramid(network.options(), grid), labels, noise);
     const Reconstruction reconstruction = *network.Decode(latent.sample, 2);
-    return ComputeVoxelVaeLoss(options, {}, grid, labels, latent, reconstruction)->total;
+    return ComputeVoxelVaeLoss({}, *MakeVoxelPyramid(options, grid), labels, latent, reconstruction)->total;
   };
   loss().backward();
   const PhiloxKey key(1, RandomPurpose::kSynthesis);
@@ -397,7 +398,8 @@ TEST(VoxelVaeNetworkTest, MoreCandidatesThanAllowedAreNamed) {
     const at::Tensor all = at::full({2 * network.NeckCells()}, true, at::kBool);
     const std::vector<at::Tensor> occupied = {all, at::full({16 * network.NeckCells()}, false, at::kBool),
                                               at::full({0}, false, at::kBool)};
-    return network.Decode(network.Encode(grid, labels)->mean, 2, occupied).status();
+    return network.Decode(network.Encode(*MakeVoxelPyramid(network.options(), grid), labels)->mean, 2, occupied)
+        .status();
   };
   const int64_t candidates = 8 * VoxelVaeNetwork(options).NeckCells();
   EXPECT_TRUE(decode(candidates).ok());

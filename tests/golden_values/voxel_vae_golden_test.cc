@@ -112,11 +112,12 @@ class VoxelVaeGoldenTest : public testing::Test {
     ReadScene(grid, labels);
     const at::Tensor noise = at::empty({kBatchSize * network_.NeckCells(), network_.options().LatentChannels()}, dtype);
     FillNumbers(noise, kNoise, 0, std::sqrt(3.0));
-    Latent latent = *network_.Encode(grid, labels, noise);
+    const VoxelPyramid voxels = *MakeVoxelPyramid(network_.options(), std::move(grid));
+    Latent latent = *network_.Encode(voxels, labels, noise);
     Reconstruction reconstruction = *network_.Decode(latent.sample, kBatchSize, forced_occupied);
     VoxelVaeLossOptions options;
     options.batch_mean_over_voxels = true;
-    VoxelVaeLoss loss = *ComputeVoxelVaeLoss(network_.options(), options, grid, labels, latent, reconstruction);
+    VoxelVaeLoss loss = *ComputeVoxelVaeLoss(options, voxels, labels, latent, reconstruction);
     (loss.total / static_cast<double>(kBatchSize)).backward();  // ours is the sum over samples
     return {std::move(latent), std::move(reconstruction), std::move(loss)};
   }
@@ -156,8 +157,9 @@ class VoxelVaeGoldenTest : public testing::Test {
     }
     expect("semantic", outcome.reconstruction.semantic_logits);
 
-    const std::vector<std::string>& names = outcome.loss.metrics.names();
-    const at::Tensor sums = outcome.loss.metrics.Sums();
+    const MetricTable metrics = outcome.loss.metrics();
+    const std::vector<std::string>& names = metrics.names();
+    const at::Tensor sums = metrics.Sums();
     for (const std::string name : {"struct-2", "struct-1", "struct-0", "semantic_-1", "kld", "sum"}) {
       const auto found = std::find(names.begin(), names.end(), "loss/" + name);
       ASSERT_NE(found, names.end()) << name;

@@ -36,12 +36,13 @@ class ResumeCudaTest : public testing::Test {
 
   // Trains the run in this folder up to a step, from where it stands.
   void Train(const std::string& run, int steps) const {
-    const absl::StatusOr<ValidatedExperiment> experiment =
-        LoadExperiment(ConfigPath(), {"data.data_root=\"" + folder_ + "/data\"", "training.precision=BF16",
-                                      "training.deterministic=true", "training.max_steps=" + std::to_string(steps),
-                                      "checkpoints.interval_steps=0", "validation.interval_steps=7"});
+    const absl::StatusOr<ValidatedExperiment> experiment = LoadExperiment(
+        ConfigPath(), {"data.data_root=\"" + folder_ + "/data\"", "data.synthesize.clips=4", "training.precision=BF16",
+                       "training.deterministic=true", "training.max_steps=" + std::to_string(steps),
+                       "checkpoints.interval_steps=0", "validation.interval_steps=7"});
     ASSERT_TRUE(experiment.ok()) << experiment.status();
-    ASSERT_TRUE(PrepareData(SystemFileOps(), *experiment, nullptr).ok());
+    const absl::Status data = PrepareData(SystemFileOps(), *experiment, nullptr);
+    ASSERT_TRUE(data.ok()) << data;
     const auto prepared = PrepareRunFolder(SystemFileOps(), folder_ + "/" + run, RankPlan());
     ASSERT_TRUE(prepared.ok()) << prepared.status();
     RunOptions options;
@@ -52,8 +53,9 @@ class ResumeCudaTest : public testing::Test {
     ASSERT_TRUE(status.ok()) << status;
   }
 
+  // Empty if there is none.
   std::string File(const std::string& run, const std::string& name) const {
-    return *ReadWholeFile(folder_ + "/" + run + "/checkpoints/step-000000020/" + name);
+    return ReadWholeFile(folder_ + "/" + run + "/checkpoints/step-000000020/" + name).value_or("");
   }
 
   const std::string folder_;

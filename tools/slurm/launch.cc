@@ -51,9 +51,14 @@ std::string ParentOf(const std::string& path) {
 }
 
 // Why this version could not run the command.
-absl::Status CheckCanTrain(const TrainingCommand& command) {
+absl::Status CheckCanTrain(const TrainingCommand& command, int nodes) {
   RETURN_IF_ERROR(CheckModelIsBuilt(command.experiment.proto()));
-  return ChooseRun(command.flags, command.experiment, /*has_rank_zero=*/true).status();
+  RunPlace place;
+  // Of GPUs, the nodes may have what this machine has not. Where a run needs none, it is not said that it uses them.
+  const Precision precision = command.experiment.proto().training().precision();
+  place.has_gpu = command.flags.device == "cuda" || precision == BF16 || precision == TF32;
+  place.world_size = nodes * command.flags.gpus.value_or(1);
+  return ChooseRun(command.flags, command.experiment, place).status();
 }
 
 // The newest checkpoint of a run, which a slot would go on from; none: a new run.
@@ -120,7 +125,7 @@ class Launcher {
 
   // Whether the run is done already, which the report then says.
   absl::StatusOr<bool> CheckRun(const TrainingCommand& run) {
-    if (const absl::Status can = CheckCanTrain(run); !can.ok()) {
+    if (const absl::Status can = CheckCanTrain(run, launch_.nodes()); !can.ok()) {
       if (!launch_.dry_run()) return can;
       absl::StrAppend(&report_, "note: it would be refused: ", std::string(can.message()), "\n");
     }

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -19,7 +20,8 @@ namespace cubist {
 
 struct Evaluation {
   at::Tensor loss;  // scalar with gradient: the sum of the samples' losses
-  MetricTable metrics;
+  // Where there is a backward() to do, it comes first: what it has the device do is not to wait for these.
+  std::function<MetricTable()> metrics;
 };
 
 class Task : public BatchMaker {

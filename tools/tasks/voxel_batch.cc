@@ -53,22 +53,6 @@ std::string VoxelBatch::Describe() const {
   return absl::StrCat(size, size == 1 ? " sample: " : " samples: ", labels.size(0), " voxels");
 }
 
-VoxelBatch VoxelBatch::To(at::Device device) const {
-  VoxelBatch moved = *this;
-  moved.grid = grid.To(device);
-  moved.labels = labels.to(device, at::kLong, /*non_blocking=*/!device.is_cpu());
-  moved.draws = draws.to(device, at::kLong, /*non_blocking=*/!device.is_cpu());
-  return moved;
-}
-
-VoxelBatch VoxelBatch::Pinned() const {
-  VoxelBatch pinned = *this;
-  pinned.grid = grid.Pinned();
-  pinned.labels = labels.pin_memory();
-  pinned.draws = draws.pin_memory();
-  return pinned;
-}
-
 std::vector<at::Tensor> VoxelBatch::Tensors() const { return {grid.ijk, grid.offsets, labels, draws}; }
 
 absl::Status Voxelize(const std::vector<SceneSample>& samples, const Data& config, int num_semantic, at::Device device,

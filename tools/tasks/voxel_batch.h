@@ -23,10 +23,6 @@ struct VoxelBatch : TaskBatch {
   std::string clip;   // of the first sample
   int64_t start_frame = 0;
 
-  // The same batch on another device. From pinned memory the host waits for nothing.
-  VoxelBatch To(at::Device device) const;
-  // With its tensors in pinned memory; for batches on the CPU that go to a GPU.
-  VoxelBatch Pinned() const;
   // "2 samples: 71042 voxels".
   std::string Describe() const override;
   std::vector<at::Tensor> Tensors() const override;

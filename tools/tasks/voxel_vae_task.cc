@@ -20,6 +20,11 @@
 namespace cubist {
 namespace {
 
+// With what the network asks of the voxels, made on loader threads.
+struct VoxelVaeBatch : VoxelBatch {
+  VoxelPyramid pyramid;  // of the grid
+};
+
 class VoxelVaeTask : public Task {
  public:
   VoxelVaeTask(const Experiment& experiment, at::ScalarType dtype, at::Device device)
@@ -28,38 +33,48 @@ class VoxelVaeTask : public Task {
   const Module& module() const override { return vae_; }
 
   absl::StatusOr<std::unique_ptr<TaskBatch>> MakeBatch(const std::vector<SceneSample>& samples) const override {
-    auto batch = std::make_unique<VoxelBatch>();
+    auto batch = std::make_unique<VoxelVaeBatch>();
     // On loader threads, beside which the device works on earlier batches.
     RETURN_IF_ERROR(Voxelize(samples, config_.data(), config_.voxel_vae().num_semantic(), at::kCPU, *batch));
-    if (!device_.is_cpu()) *batch = batch->Pinned();
+    ASSIGN_OR_RETURN(batch->pyramid, MakeVoxelPyramid(vae_.options(), batch->grid));
+    if (!device_.is_cpu()) {  // from there copies make no one wait
+      batch->pyramid = batch->pyramid.Pinned();
+      batch->labels = batch->labels.pin_memory();
+      batch->draws = batch->draws.pin_memory();
+    }
     return batch;
   }
 
   absl::StatusOr<Evaluation> Evaluate(const TaskBatch& task_batch, int64_t step, bool training) const override {
-    const VoxelBatch batch = static_cast<const VoxelBatch&>(task_batch).To(device_);
+    const auto& batch = static_cast<const VoxelVaeBatch&>(task_batch);
+    const VoxelPyramid voxels = batch.pyramid.To(device_);
+    const at::Tensor labels = ToDevice(batch.labels);
     std::optional<at::Tensor> noise;
     if (training) {
       const int64_t channels = vae_.options().LatentChannels();
       noise = RandomNormal({batch.size, vae_.NeckCells(), channels}, static_cast<uint32_t>(config_.training().seed()),
-                           RandomPurpose::kLatentNoise, batch.draws, dtype_)
+                           RandomPurpose::kLatentNoise, ToDevice(batch.draws), dtype_)
                   .view({-1, channels});
     }
-    ASSIGN_OR_RETURN(const Latent latent, vae_.Encode(batch.grid, batch.labels, noise));
+    ASSIGN_OR_RETURN(const Latent latent, vae_.Encode(voxels, labels, noise));
     ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(latent.sample, batch.size));
     const VoxelVaeLossOptions options = LossOptionsAt(step);
-    ASSIGN_OR_RETURN(VoxelVaeLoss loss,
-                     ComputeVoxelVaeLoss(vae_.options(), options, batch.grid, batch.labels, latent, reconstruction));
-    if (config_.voxel_vae().has_kl_anneal()) {
-      const at::Tensor one = at::full({}, 1.0, at::TensorOptions().dtype(at::kDouble).device(device_));
-      loss.metrics.Add("anneal_kl_weight", one * options.kl_weight, one);
-    }
-    return Evaluation{std::move(loss.total), std::move(loss.metrics)};
+    ASSIGN_OR_RETURN(const VoxelVaeLoss loss, ComputeVoxelVaeLoss(options, voxels, labels, latent, reconstruction));
+    return Evaluation{loss.total, [metrics_of = loss.metrics, options, this] {
+                        MetricTable metrics = metrics_of();
+                        if (config_.voxel_vae().has_kl_anneal()) {
+                          const at::TensorOptions kind = at::TensorOptions().dtype(at::kDouble).device(device_);
+                          metrics.Add("anneal_kl_weight", at::full({}, options.kl_weight, kind),
+                                      at::full({}, 1.0, kind));
+                        }
+                        return metrics;
+                      }};
   }
 
   absl::StatusOr<HostTensor> Picture(const TaskBatch& task_batch, int64_t) const override {
-    const VoxelBatch batch = static_cast<const VoxelBatch&>(task_batch).To(device_);
+    const auto& batch = static_cast<const VoxelVaeBatch&>(task_batch);
     const at::NoGradGuard no_gradients;
-    ASSIGN_OR_RETURN(const Latent latent, vae_.Encode(batch.grid, batch.labels));
+    ASSIGN_OR_RETURN(const Latent latent, vae_.Encode(batch.pyramid.To(device_), ToDevice(batch.labels)));
     ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(latent.mean, batch.size));
     LabelledVoxels prediction;
     if (reconstruction.semantic_logits.defined()) {
@@ -69,6 +84,10 @@ class VoxelVaeTask : public Task {
   }
 
  private:
+  at::Tensor ToDevice(const at::Tensor& tensor) const {
+    return tensor.to(device_, tensor.scalar_type(), /*non_blocking=*/!device_.is_cpu());
+  }
+
   // Voxels of level 0 that the crop holds along each axis, and the first.
   VoxelBox Extent() const {
     const VoxelVaeOptions& options = vae_.options();

@@ -70,8 +70,9 @@ VaeScene MakeVaeScene(const VoxelVaeOptions& options, const at::Tensor& ijk, uin
                       at::Device device) {
   const VoxelVaeNetwork network(options);
   VaeScene scene;
-  scene.grid = OrAbort(GridFromIjk(ijk.to(device), {0, ijk.size(0)}, options.TransformAt(0)));
-  const at::Tensor rows = scene.grid.ijk.to(at::kLong);
+  scene.voxels = OrAbort(
+      MakeVoxelPyramid(options, OrAbort(GridFromIjk(ijk.to(device), {0, ijk.size(0)}, options.TransformAt(0)))));
+  const at::Tensor rows = scene.voxels.grids[0].ijk.to(at::kLong);
   scene.labels = (rows.select(1, 0) * 3 + rows.select(1, 1) * 7 + rows.select(1, 2) * 5 + seed)
                      .remainder(options.num_semantic)
                      .contiguous();
@@ -80,16 +81,12 @@ VaeScene MakeVaeScene(const VoxelVaeOptions& options, const at::Tensor& ijk, uin
   for (int64_t i = 0; i < noise.numel(); ++i) noise.data_ptr<double>()[i] = PhiloxNormal(key, 0, i);
   scene.noise = noise.to(device, dtype);
 
-  std::vector<VoxelGrid> truth = {scene.grid};
-  for (int level = 1; level < options.num_levels; ++level) {
-    truth.push_back(OrAbort(Coarsen(truth.back(), options.PoolingFactor(level))).grid);
-  }
   const auto dims = network.NeckDims();
   VoxelGrid candidates;
   for (int level = options.num_levels - 1; level >= 0; --level) {
     const bool neck = level == options.num_levels - 1;
     const at::Tensor cells = neck ? BoxCells(network).to(device) : candidates.ijk;
-    scene.occupied.push_back(OrAbort(Lookup(truth[level], cells, {0, cells.size(0)})).ge(0));
+    scene.occupied.push_back(OrAbort(Lookup(scene.voxels.grids[level], cells, {0, cells.size(0)})).ge(0));
     if (level == 0) break;
     at::Tensor mask = scene.occupied.back();
     if (neck) {

@@ -17,8 +17,8 @@ namespace cubist {
 at::Tensor StreetVoxels(const VoxelVaeOptions& options);
 
 struct VaeScene {
-  VoxelGrid grid;     // level 0
-  at::Tensor labels;  // int64 [N], by place and seed
+  VoxelPyramid voxels;
+  at::Tensor labels;  // int64 [N] of level 0, by place and seed
   at::Tensor noise;   // [cells, latent channels], standard normal of the seed
   // What the decoder keeps when it predicts the scene itself (VoxelVaeNetwork::Decode).
   std::vector<at::Tensor> occupied;

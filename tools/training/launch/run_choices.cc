@@ -1,7 +1,11 @@
 #include "tools/training/launch/run_choices.h"
 
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/file_ops.h"
@@ -45,24 +49,40 @@ absl::StatusOr<bool> LogsToWandb(const TrainFlags& flags, const ValidatedExperim
 
 }  // namespace
 
-absl::StatusOr<RunChoices> ChooseRun(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                                     bool has_rank_zero) {
-  if (flags.device == "cuda") {
-    return ConfigError("--device cuda: this version trains on the CPU only; leave --device out or use --device cpu");
+bool HasNvidiaGpu() {
+  // In a container the first may have another number.
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev", none)) {
+    const std::string name = entry.path().filename().string();
+    if (absl::StartsWith(name, "nvidia") && name.size() > 6 && absl::ascii_isdigit(name[6])) return true;
   }
+  return false;
+}
+
+absl::StatusOr<RunChoices> ChooseRun(const TrainFlags& flags, const ValidatedExperiment& experiment,
+                                     const RunPlace& place) {
   std::vector<std::string> mistakes;
-  const absl::StatusOr<bool> logs = has_rank_zero ? LogsToWandb(flags, experiment) : false;
+  const absl::StatusOr<bool> logs = place.has_rank_zero ? LogsToWandb(flags, experiment) : false;
   if (!logs.ok()) mistakes.emplace_back(logs.status().message());
   const Precision precision = experiment.proto().training().precision();
+  const bool cuda = flags.device == "cuda" || (flags.device == "auto" && place.has_gpu && precision != FP64);
   const bool computes = !flags.dry_run || CheckModelIsBuilt(experiment.proto()).ok();
-  if ((precision == BF16 || precision == TF32) && computes) {
+  if (cuda && !place.has_gpu) {
+    mistakes.emplace_back(
+        "--device cuda: this machine has no NVIDIA GPU (/dev/nvidia0 and the like); use --device cpu");
+  }
+  if (cuda && place.world_size > 1) {
+    mistakes.push_back(absl::StrCat("this version trains on one GPU, not on ", place.world_size,
+                                    ": use --gpus 1, or --device cpu for ranks on the CPU"));
+  }
+  if (!cuda && (precision == BF16 || precision == TF32) && computes) {
     mistakes.push_back(absl::StrCat("training.precision is ", Precision_Name(precision), " (",
-                                    experiment.OriginOf("training.precision"),
-                                    "), which needs a GPU, and this version trains on the CPU only: use --set "
-                                    "training.precision=FP32"));
+                                    experiment.OriginOf("training.precision"), "), which needs a GPU",
+                                    flags.device == "cpu" ? "" : ", and this machine has none",
+                                    ": on a CPU use --set training.precision=FP32"));
   }
   if (!mistakes.empty()) return ConfigError(absl::StrJoin(mistakes, "\n"));
-  return RunChoices{"cpu", *logs};
+  return RunChoices{cuda ? "cuda" : "cpu", *logs};
 }
 
 absl::StatusOr<std::string> RunFolderOf(const TrainFlags& flags, const ValidatedExperiment& experiment,

@@ -17,11 +17,22 @@ struct RunChoices {
       false;  // rank 0 starts here and logs there: config and flags say so, and WANDB_MODE not disabled
 };
 
-// ConfigError, with all mistakes at once, for what a user may ask for and this version cannot do: --device cuda, and
-// precisions of GPUs unless it is a dry run of a model that is not built, which computes nothing; and, where rank 0
-// starts here, for what the environment says of Weights & Biases (tools/wandb/credentials.h): a missing key above all.
+// Where a run is to be.
+struct RunPlace {
+  bool has_gpu = false;
+  bool has_rank_zero = true;
+  int world_size = 1;
+};
+
+// This machine, as far as its device files tell.
+bool HasNvidiaGpu();
+
+// --device auto is a GPU where there is one and the precision is not FP64. ConfigError, with all mistakes at once:
+// --device cuda without a GPU; precisions of GPUs on a CPU, unless it is a dry run of a model that is not built, which
+// computes nothing; several ranks on GPUs, which this version cannot do; and, where rank 0 starts, for what the
+// environment says of Weights & Biases (tools/wandb/credentials.h): a missing key above all.
 absl::StatusOr<RunChoices> ChooseRun(const TrainFlags& flags, const ValidatedExperiment& experiment,
-                                     bool has_rank_zero);
+                                     const RunPlace& place);
 
 // The folder of this run: --run_dir, else runs/ and the run's name; with --fresh the next number of it.
 // ConfigError for a name that is none, for --fresh when other nodes start ranks of this run too, and for --replay_step

@@ -13,10 +13,11 @@ namespace cubist {
 
 void RankNumbers::Add(const Evaluation& evaluation, int64_t samples) {
   const at::Tensor loss = evaluation.loss.detach().to(at::kDouble).reshape({1});
-  const at::Tensor sums = evaluation.metrics.Sums();
+  const MetricTable metrics = evaluation.metrics();
+  const at::Tensor sums = metrics.Sums();
   loss_ = loss_.defined() ? loss_.add_(loss) : loss.clone();
   sums_ = sums_.defined() ? sums_.add_(sums) : sums;
-  names_ = evaluation.metrics.names();
+  names_ = metrics.names();
   samples_used += samples;
 }
 

@@ -54,9 +54,10 @@ class Reporter : public RunObserver {
       std::printf("  draw %llu: clip %s from frame %lld\n", static_cast<unsigned long long>(draw.draw),
                   draw.clip.c_str(), static_cast<long long>(draw.start_frame));
     }
-    const HostTensor sums = ToHost(evaluation.metrics.Sums());
+    const MetricTable metrics = evaluation.metrics();
+    const HostTensor sums = ToHost(metrics.Sums());
     const auto table = sums.view<double, 2>();
-    const std::vector<std::string>& names = evaluation.metrics.names();
+    const std::vector<std::string>& names = metrics.names();
     for (size_t i = 0; i < names.size(); ++i) {
       const double value = table(0, i) / table(1, i);
       if (table(1, i) > 0 && !std::isfinite(value)) {
