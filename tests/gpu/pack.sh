@@ -25,7 +25,8 @@ while IFS= read -r program; do
     xargs -r cp -nLt "${folder}.part/lib"
 done < <(find -L "${runfiles}/kernels" "${runfiles}/models" "${runfiles}/tests" -type f -perm -u+x \
   \( -name '*_cuda_test' -o -name '*_cuda_bench' \) 2>/dev/null | sort)
-cp "${runfiles}/tests/gpu/run" "${runfiles}/tests/gpu/resume.textproto" "${folder}.part"
+cp "${runfiles}/tests/gpu/run" "${runfiles}/tests/gpu/resume.textproto" \
+  "${runfiles}/tests/golden_values/testdata/voxel_vae.safetensors" "${folder}.part"
 chmod u+w "${folder}.part"/*
 mv "${folder}.part" "${folder}"
 echo "${count} programs in ${folder}; on the machine with the GPU: ${folder}/run"
