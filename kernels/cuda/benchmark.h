@@ -22,16 +22,19 @@ class Benchmark {
   explicit Benchmark(std::string program);
 
   // Times `run` (which puts work on the current stream) by CUDA events: the median of `repetitions` runs after three
-  // that are not counted, each after the L2 cache was overwritten. Prints a line of text and one of JSON that begins
-  // with '{'. Returns milliseconds.
+  // that are not counted, each after the L2 cache was overwritten so often that the host has launched a kernel or some
+  // before the device comes to it. Prints a line of text and one of JSON that begins with '{'. Returns milliseconds.
   double Time(const std::string& name, const std::string& shape, const BenchmarkWork& work,
               const std::function<void()>& run, int repetitions = 20);
+  // The same for the mean of `repetitions` runs one after the other, as steps of a training are.
+  double TimeInARow(const std::string& name, const std::string& shape, const BenchmarkWork& work,
+                    const std::function<void()>& run, int repetitions = 20);
 
   double matrix_rate() const { return matrix_rate_; }        // FLOP/s
   double copy_bandwidth() const { return copy_bandwidth_; }  // byte/s
 
  private:
-  double MedianMilliseconds(const std::function<void()>& run, int repetitions, bool flush) const;
+  double Print(const std::string& name, const std::string& shape, const BenchmarkWork& work, double time) const;
 
   std::string program_, card_;
   double matrix_rate_ = 0, copy_bandwidth_ = 0;

@@ -156,7 +156,7 @@ int Main(int argc, char** argv) {
       work.relative_error = error;
       const std::string name = std::string("micro-step, ") + (forced ? "forced masks, " : "free masks, ") + precision;
       (void)step.Run(forced);
-      benchmark.Time(
+      benchmark.TimeInARow(
           name, std::to_string(step.voxels()) + " voxels", work, [&] { (void)step.Run(forced); }, kRepetitions);
       step.PrintParts(forced);
       const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(0);
