@@ -11,6 +11,7 @@
 #include "base/parallel_for.h"
 #include "base/philox.h"
 #include "base/status.h"
+#include "base/view.h"
 
 namespace cubist {
 namespace {
@@ -52,6 +53,19 @@ TEST(HostTensorTest, ImpossibleShapesAreRefused) {
 }
 
 // Known answers of the Random123 distribution (kat_vectors, philox4x32 10).
+// Strides that LibTorch gives to tensors of no or of one row reach no element.
+TEST(ViewTest, DenseWhateverStridesThatReachNothing) {
+  float data[24] = {};
+  EXPECT_TRUE((View<float, 3>(data, {2, 3, 4}).is_dense()));
+  EXPECT_TRUE((View<float, 3>(data, {2, 1, 4}, {4, 77, 1}).is_dense()));
+  EXPECT_TRUE((View<float, 2>(data, {1, 8}, {1, 1}).is_dense()));
+  EXPECT_TRUE((View<float, 2>(nullptr, {27, 0}, {1, 1}).is_dense()));
+  EXPECT_TRUE((View<float, 2>(nullptr, {0, 8}, {0, 0}).is_dense()));
+  EXPECT_FALSE((View<float, 2>(data, {2, 8}, {12, 1}).is_dense()));
+  EXPECT_FALSE((View<float, 2>(data, {8, 2}, {1, 8}).is_dense()));
+  EXPECT_FALSE((View<float, 2>(data, {1, 8}, {8, 2}).is_dense()));
+}
+
 TEST(PhiloxTest, KnownAnswers) {
   PhiloxKey key(0, RandomPurpose::kParameterInit);
   key.purpose = 0;

@@ -50,7 +50,16 @@ struct View {
     for (int64_t extent : shape) count *= extent;
     return count;
   }
-  bool is_dense() const { return stride == View(data, shape).stride; }
+  // Row-major without gaps. Strides that no element is reached by, those of extents of one and of empty views, may be
+  // any: LibTorch's are others than View's.
+  bool is_dense() const {
+    const View dense(data, shape);
+    if (size() == 0) return true;
+    for (int d = 0; d < Rank; ++d) {
+      if (shape[d] != 1 && stride[d] != dense.stride[d]) return false;
+    }
+    return true;
+  }
 };
 
 }  // namespace cubist

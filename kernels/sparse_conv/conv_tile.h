@@ -45,6 +45,16 @@ CUBIST_HOST_DEVICE inline int PackedElement(bool hopper, int columns, int channe
   return (((2 * piece + j) * 2 + k / 8) * (columns / 8) + n / 8) * 64 + n % 8 * 8 + k % 8;
 }
 
+// Whether kernels take these rows: unit stride along channels, the rest in pieces of 16 bytes. Strides that nothing is
+// reached by may be any: LibTorch gives such to tensors of no or of one row.
+template <typename T>
+bool RowsFit(View<T, 2> view) {
+  const auto [rows, channels] = view.shape;
+  return channels % 8 == 0 && rows < (int64_t{1} << 31) - 1024 &&
+         (view.size() == 0 || (view.stride[1] == 1 && (rows == 1 || view.stride[0] % 8 == 0) &&
+                               reinterpret_cast<uintptr_t>(view.data) % 16 == 0));
+}
+
 // A convolution's arguments for its kernel.
 template <typename T>
 struct ConvArguments {

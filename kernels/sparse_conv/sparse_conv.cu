@@ -102,12 +102,6 @@ __global__ void __launch_bounds__(64)
   dbias(channel) = total;
 }
 
-template <typename T>
-bool RowsFit(View<T, 2> view) {
-  return view.stride[1] == 1 && view.stride[0] % 8 == 0 && view.shape[1] % 8 == 0 &&
-         reinterpret_cast<uintptr_t>(view.data) % 16 == 0 && view.shape[0] < (int64_t{1} << 31) - kTileRows;
-}
-
 }  // namespace
 
 SparseConvPath FastestSparseConvPath(SparseConvMath math) {

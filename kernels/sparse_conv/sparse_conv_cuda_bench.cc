@@ -132,9 +132,9 @@ struct Problem {
     y = at::empty({rows, co}, x.options());
     dx = at::empty({rows, ci}, x.options());
     dweight = at::empty(weight.sizes(), weight.options());
-    workspace = at::empty({SparseConvWeightGradientWorkspace(SparseConvMath::kBfloat16, rows, ci, co)},
-                          x.options().dtype(at::kByte));
   }
+
+  at::Tensor Memory(int64_t bytes) const { return at::empty({bytes}, x.options().dtype(at::kByte)); }
 
   SparseConvWeights Layout(SparseConvPath path, bool for_gradient) const {
     SparseConvWeights layout;
@@ -147,7 +147,7 @@ struct Problem {
   // With the packing of the weights.
   void Convolve(SparseConvPath path, bool for_gradient) {
     const SparseConvWeights layout = Layout(path, for_gradient);
-    const at::Tensor packed = at::empty({layout.Bytes()}, workspace.options());
+    const at::Tensor packed = Memory(layout.Bytes());
     const cudaStream_t stream = CurrentStream(x);
     CheckCuda(PackSparseConvWeightsCuda(ViewOf<const float, 5>(weight), for_gradient, layout, packed.mutable_data_ptr(),
                                         stream),
@@ -158,12 +158,14 @@ struct Problem {
               "Convolve");
   }
 
-  void WeightGradient() {
-    CheckCuda(SparseConvWeightGradientCuda<__nv_bfloat16>(SparseConvMath::kBfloat16, ViewAs<const __nv_bfloat16, 2>(x),
-                                                          ViewAs<const __nv_bfloat16, 2>(dy),
-                                                          ViewOf<const int32_t, 2>(map), workspace.mutable_data_ptr(),
-                                                          ViewOf<float, 5>(dweight), CurrentStream(x)),
-              "WeightGradient");
+  void WeightGradient(SparseConvPath path) {
+    const at::Tensor workspace =
+        Memory(SparseConvWeightGradientWorkspace(SparseConvMath::kBfloat16, path, rows, ci, co));
+    CheckCuda(
+        SparseConvWeightGradientCuda<__nv_bfloat16>(
+            SparseConvMath::kBfloat16, path, ViewAs<const __nv_bfloat16, 2>(x), ViewAs<const __nv_bfloat16, 2>(dy),
+            ViewOf<const int32_t, 2>(map), workspace.mutable_data_ptr(), ViewOf<float, 5>(dweight), CurrentStream(x)),
+        "WeightGradient");
   }
 
   void RunAll(SparseConvPath path) {
@@ -172,7 +174,7 @@ struct Problem {
     dweight.fill_(std::nan(""));
     Convolve(path, false);
     Convolve(path, true);
-    WeightGradient();
+    WeightGradient(path);
   }
 
   // All results against the CPU twin in float32.
@@ -272,7 +274,7 @@ struct Problem {
 
   int64_t rows, ci, co, pairs;
   std::vector<int32_t> host_map;
-  at::Tensor host_x, host_dy, host_weight, map, x, dy, weight, y, dx, dweight, workspace;
+  at::Tensor host_x, host_dy, host_weight, map, x, dy, weight, y, dx, dweight;
 };
 
 void Run(Benchmark& benchmark, const std::string& level, const TestVoxels& voxels, const TestVoxels& small, int64_t ci,
@@ -311,9 +313,10 @@ void Run(Benchmark& benchmark, const std::string& level, const TestVoxels& voxel
     gather_bound(benchmark.Time(absl::StrFormat("input gradient, %s", path_name(path)), shape, work,
                                 [&] { problem.Convolve(path, true); }),
                  co);
-    if (path != fastest) continue;
     work.relative_error = errors[2];
-    gather_bound(benchmark.Time("weight gradient", shape, work, [&] { problem.WeightGradient(); }), ci + co);
+    gather_bound(benchmark.Time(absl::StrFormat("weight gradient, %s", path_name(path)), shape, work,
+                                [&] { problem.WeightGradient(path); }),
+                 ci + co);
   }
   BenchmarkWork all = work;
   all.operations *= 3;
@@ -326,7 +329,7 @@ void Run(Benchmark& benchmark, const std::string& level, const TestVoxels& voxel
   });
   work.relative_error = -1;
   SparseConvWeights layout = problem.Layout(fastest, false);
-  const at::Tensor packed = at::empty({layout.Bytes()}, problem.workspace.options());
+  const at::Tensor packed = problem.Memory(layout.Bytes());
   BenchmarkWork packing;
   packing.bytes = 3 * weights;
   benchmark.Time("packing of weights", shape, packing, [&] {

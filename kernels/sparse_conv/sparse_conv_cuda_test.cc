@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "ATen/Context.h"
@@ -13,6 +14,7 @@
 #include "ATen/ops/constant_pad_nd.h"
 #include "ATen/ops/empty.h"
 #include "ATen/ops/full.h"
+#include "ATen/ops/ones.h"
 #include "ATen/ops/zeros.h"
 #include "gtest/gtest.h"
 #include "kernels/cuda/current_stream.h"
@@ -79,9 +81,24 @@ struct Problem {
   at::Tensor map, x, weight, bias, dy, y, dx, dweight, dbias;
 };
 
+// [Co, Ci, 3, 3, 3] by a path, of bfloat16 rows.
+at::Tensor WeightGradient(SparseConvPath path, const at::Tensor& x, const at::Tensor& dy, const at::Tensor& map) {
+  const int64_t ci = x.size(1), co = dy.size(1);
+  at::Tensor dweight = at::empty({co, ci, 3, 3, 3}, x.options().dtype(at::kFloat));
+  const at::Tensor workspace =
+      at::empty({SparseConvWeightGradientWorkspace(SparseConvMath::kBfloat16, path, x.size(0), ci, co)},
+                x.options().dtype(at::kByte));
+  CheckCuda(
+      SparseConvWeightGradientCuda<__nv_bfloat16>(
+          SparseConvMath::kBfloat16, path, ViewAs<const __nv_bfloat16, 2>(x), ViewAs<const __nv_bfloat16, 2>(dy),
+          ViewOf<const int32_t, 2>(map), workspace.mutable_data_ptr(), ViewOf<float, 5>(dweight), CurrentStream(x)),
+      "SparseConvWeightGradientCuda");
+  return dweight;
+}
+
 class SparseConvPathTest : public ::testing::TestWithParam<std::tuple<SparseConvPath, int, int>> {};
 
-TEST_P(SparseConvPathTest, ForwardAndInputGradientMatchTheTwin) {
+TEST_P(SparseConvPathTest, MatchesTheTwin) {
   const auto [path, ci, co] = GetParam();
   if (path == SparseConvPath::kHopper && ComputeCapability() != 90) GTEST_SKIP() << "no card of capability 9.0";
   const Problem problem(MixedVoxels(40), ci, co);
@@ -106,12 +123,14 @@ TEST_P(SparseConvPathTest, ForwardAndInputGradientMatchTheTwin) {
   };
   const PoisonedMemory poisoned;
   const at::Tensor x = problem.x.to(at::kBFloat16).cuda(), dy = problem.dy.to(at::kBFloat16).cuda();
-  const at::Tensor y = run(x, false), dx = run(dy, true);
+  const at::Tensor y = run(x, false), dx = run(dy, true), dweight = WeightGradient(path, x, dy, map);
   EXPECT_LT(RelativeError(y, problem.y), 1e-2);
   EXPECT_LT(RelativeError(dx, problem.dx), 1e-2);
+  EXPECT_LT(RelativeError(dweight, problem.dweight), 1e-2);
   for (int repeat = 0; repeat < 3; ++repeat) {
     EXPECT_TRUE(SameBits(run(x, false), y));
     EXPECT_TRUE(SameBits(run(dy, true), dx));
+    EXPECT_TRUE(SameBits(WeightGradient(path, x, dy, map), dweight));
   }
 }
 
@@ -161,16 +180,32 @@ INSTANTIATE_TEST_SUITE_P(Channels, SparseConvCudaShape,
                                            std::tuple{64, 64}, std::tuple{64, 128}, std::tuple{72, 136},
                                            std::tuple{128, 128}, std::tuple{128, 256}, std::tuple{256, 128}));
 
-// Many rows: every range of the weight's gradient is in use.
-TEST(SparseConvCuda, WeightGradientOfManyRows) {
+// Many rows, every range of the weight's gradient is in use; and few, of small whole numbers, whose sums are exact.
+TEST(SparseConvCuda, WeightGradientByEachPath) {
   const Problem problem(MixedVoxels(150), 64, 64);
   ASSERT_GT(problem.x.size(0), 50000);
-  const at::Tensor x = problem.x.to(at::kBFloat16).cuda().requires_grad_();
-  const at::Tensor weight = problem.weight.to(at::kFloat).cuda().requires_grad_();
-  const at::Tensor y = SparseConv3d(x, weight, problem.map.cuda());
-  y.backward(problem.dy.to(at::kBFloat16).cuda());
-  EXPECT_LT(RelativeError(x.grad(), problem.dx), 1e-2);
-  EXPECT_LT(RelativeError(weight.grad(), problem.dweight), 1e-2);
+  const TestVoxels few = MixedVoxels(30);
+  const int64_t rows = static_cast<int64_t>(few.size());
+  const at::Tensor few_map = TensorOf<int32_t>(TestNeighborMap(few), {27, rows});
+  for (const SparseConvPath path : {SparseConvPath::kPortable, SparseConvPath::kHopper}) {
+    if (path == SparseConvPath::kHopper && ComputeCapability() != 90) continue;
+    SCOPED_TRACE(static_cast<int>(path));
+    const PoisonedMemory poisoned;
+    EXPECT_LT(RelativeError(WeightGradient(path, problem.x.to(at::kBFloat16).cuda(),
+                                           problem.dy.to(at::kBFloat16).cuda(), problem.map.cuda()),
+                            problem.dweight),
+              1e-2);
+    for (const auto& [ci, co] : std::vector<std::pair<int64_t, int64_t>>{
+             {8, 8}, {40, 24}, {64, 64}, {64, 128}, {128, 64}, {128, 128}, {136, 200}}) {
+      const at::Tensor x = Numbers({rows, ci}, 1).mul(4).floor(), dy = Numbers({rows, co}, 4).mul(4).floor();
+      at::Tensor wanted = at::empty({co, ci, 3, 3, 3}, at::kDouble);
+      SparseConvWeightGradientCpu<double>(ViewOf<const double, 2>(x), ViewOf<const double, 2>(dy),
+                                          ViewOf<const int32_t, 2>(few_map), ViewOf<double, 5>(wanted));
+      const at::Tensor dweight =
+          WeightGradient(path, x.to(at::kBFloat16).cuda(), dy.to(at::kBFloat16).cuda(), few_map.cuda());
+      EXPECT_TRUE(dweight.cpu().to(at::kDouble).equal(wanted)) << ci << " -> " << co;
+    }
+  }
 }
 
 TEST(SparseConvCuda, NoRowsOneVoxelAndNoNeighbours) {
@@ -186,6 +221,11 @@ TEST(SparseConvCuda, NoRowsOneVoxelAndNoNeighbours) {
     EXPECT_EQ(x.grad().sizes(), at::IntArrayRef({0, 8}));
     EXPECT_EQ(weight.grad().abs().sum().item<float>(), 0.0f);
     EXPECT_EQ(bias.grad().abs().sum().item<float>(), 0.0f);
+
+    // One row of whatever strides, with a gradient that is expanded from one number.
+    const at::Tensor column = Numbers({8, 1}, 5).to(dtype).cuda().t().requires_grad_();
+    SparseConv3d(column, weight, at::zeros({27, 1}, on_gpu.dtype(at::kInt)), bias).sum().backward();
+    EXPECT_TRUE(bias.grad().equal(at::ones({16}, on_gpu.dtype(at::kFloat))));
 
     // Rows that have nothing but themselves, or, against the contract, not even that: what is left is the bias.
     const at::Tensor one = Numbers({1, 8}, 5).to(dtype).cuda();

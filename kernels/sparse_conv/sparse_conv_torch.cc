@@ -73,10 +73,12 @@ at::Tensor ConvolveOnGpu(SparseConvMath math, const at::Tensor& rows, const at::
 at::Tensor WeightGradientOnGpu(SparseConvMath math, const at::Tensor& x, const at::Tensor& dy,
                                const at::Tensor& neighbor_map, at::IntArrayRef shape) {
   at::Tensor dweight = at::empty(shape, x.options().dtype(at::kFloat));
-  const at::Tensor workspace = Bytes(SparseConvWeightGradientWorkspace(math, x.size(0), x.size(1), dy.size(1)), x);
+  const SparseConvPath path = FastestSparseConvWeightGradientPath(math, x.size(1), dy.size(1));
+  const at::Tensor workspace =
+      Bytes(SparseConvWeightGradientWorkspace(math, path, x.size(0), x.size(1), dy.size(1)), x);
   DispatchFeature(x.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    CheckCuda(SparseConvWeightGradientCuda<T>(math, ViewAs<const T, 2>(x), ViewAs<const T, 2>(dy),
+    CheckCuda(SparseConvWeightGradientCuda<T>(math, path, ViewAs<const T, 2>(x), ViewAs<const T, 2>(dy),
                                               ViewOf<const int32_t, 2>(neighbor_map), workspace.mutable_data_ptr(),
                                               ViewOf<float, 5>(dweight), CurrentStream(x)),
               kName);

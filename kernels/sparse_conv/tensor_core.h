@@ -63,6 +63,30 @@ __device__ inline uint2 LoadOrZero8(const void* from, int row) {
 __device__ inline void CopyAsync16(void* shared, const void* global) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(SharedAddress(shared)), "l"(global) : "memory");
 }
+// As above if row >= 0, else zeros; `global` must be an address of the device's in any case. Through the first-level
+// cache if kFirstLevel.
+template <bool kFirstLevel>
+__device__ inline void CopyAsyncOrZero16(void* shared, const void* global, int row) {
+  if constexpr (kFirstLevel) {
+    asm volatile(
+        "{\n"
+        ".reg .pred absent;\n"
+        "setp.lt.s32 absent, %2, 0;\n"
+        "cp.async.ca.shared.global [%0], [%1], 16, absent;\n"
+        "}\n" ::"r"(SharedAddress(shared)),
+        "l"(global), "r"(row)
+        : "memory");
+  } else {
+    asm volatile(
+        "{\n"
+        ".reg .pred absent;\n"
+        "setp.lt.s32 absent, %2, 0;\n"
+        "cp.async.cg.shared.global [%0], [%1], 16, absent;\n"
+        "}\n" ::"r"(SharedAddress(shared)),
+        "l"(global), "r"(row)
+        : "memory");
+  }
+}
 __device__ inline void CommitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Waits until at most kPending of this thread's groups are under way.
 template <int kPending>
@@ -99,13 +123,16 @@ __device__ inline uint32_t RoundTf32(float x) {
 
 // Barriers in shared memory and bulk copies: capability 9.0.
 
+// Makes what this thread wrote to shared memory, its finished copies too, known to the tensor cores and bulk copies.
+__device__ inline void AsyncProxyFence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
 __device__ inline void BarrierInit(uint64_t* barrier, uint32_t arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(SharedAddress(barrier)), "r"(arrivals) : "memory");
 }
 // Makes barriers that this thread initialised known to bulk copies.
 __device__ inline void BarrierInitFence() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+  AsyncProxyFence();
 }
 __device__ inline void BarrierArrive(uint64_t* barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(SharedAddress(barrier)) : "memory");

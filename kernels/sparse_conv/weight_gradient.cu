@@ -1,8 +1,9 @@
-// The gradient of the weight, dW_t = sum_p x[map[t][p]]^T dY[p], by mma.sync.
+// The gradient of the weight, dW_t = sum_p x[map[t][p]]^T dY[p]: by mma.sync, and what both paths share, the choice
+// between them and the adding up of partial sums.
 //
-// A block owns seven taps, a range of rows and a block of input and output channels; each of its seven warps owns one
-// tap. A warp collects the rows that have its tap in a small queue, so that no matrix instruction runs on
-// absent rows, reads both operands from global memory straight into registers and keeps the sums there. The warps
+// By mma.sync a block owns seven taps, a range of rows and a block of input and output channels; each of its seven
+// warps owns one tap. A warp collects the rows that have its tap in a small queue, so that no matrix instruction runs
+// on absent rows, reads both operands from global memory straight into registers and keeps the sums there. The warps
 // read the same rows of dY and mostly the same rows of x at about the same time: the first-level cache serves them.
 // The sums of a range go to the workspace; a second kernel adds ranges in ascending order.
 //
@@ -15,70 +16,22 @@
 
 #include "kernels/cuda/launch.h"
 #include "kernels/sparse_conv/conv_tile.h"
+#include "kernels/sparse_conv/gradient_tile.h"
 #include "kernels/sparse_conv/tensor_core.h"
 
 namespace cubist {
 namespace {
 
-constexpr int kWarps = 7;
-constexpr int kGroups = 4;  // of taps: 7 t .. 7 t + 6
+constexpr int kWarps = kGroupTaps;
 constexpr int kThreads = 32 * kWarps;
 constexpr unsigned kQueue = 64;  // pairs of rows, in shared memory, of a warp
 
 // The tap that a warp owns. Warps w and w + 4 share a quarter of the multiprocessor's tensor cores, warp 3 has one of
 // its own: it gets the tap with the most rows (the centre or a face), the others a fuller tap with an emptier one.
-__constant__ unsigned char kTapOfWarp[kGroups][kWarps] = {{0, 2, 6, 4, 1, 3, 5},
-                                                          {10, 12, 7, 13, 8, 9, 11},
-                                                          {16, 15, 17, 14, 18, 20, 19},
-                                                          {21, 23, 25, 22, 24, 26, kConvTaps}};
-
-// Ranges of rows by group of taps. A fixed number of blocks (an H100's multiprocessors) and not the card's own, so that
-// sums do not depend on the card; shared out as the groups' fullest quarters are filled on real levels.
-struct Ranges {
-  int count[kGroups];
-
-  CUBIST_HOST_DEVICE int Count(int group) const {
-    return group == 0 ? count[0] : group == 1 ? count[1] : group == 2 ? count[2] : count[3];
-  }
-  // Ranges of the groups before.
-  CUBIST_HOST_DEVICE int First(int group) const {
-    return (group > 0 ? count[0] : 0) + (group > 1 ? count[1] : 0) + (group > 2 ? count[2] : 0) +
-           (group > 3 ? count[3] : 0);
-  }
-};
-
-Ranges RangesOf(int64_t rows, int64_t inputs, int64_t outputs, int block_inputs, int block_outputs) {
-  constexpr int kTargetBlocks = 132;
-  constexpr int kShare[kGroups] = {30, 38, 34, 30};
-  const int64_t channel_blocks =
-      CeilDivide<int64_t>(inputs, block_inputs) * CeilDivide<int64_t>(outputs, block_outputs);
-  const int64_t blocks = kTargetBlocks * (block_inputs * block_outputs > 2048 ? 1 : 2);
-  const int64_t most = std::max<int64_t>(CeilDivide<int64_t>(rows, 256), 1);
-  Ranges ranges;
-  for (int group = 0; group < kGroups; ++group) {
-    const int64_t count = blocks * kShare[group] / (kTargetBlocks * std::max<int64_t>(channel_blocks, 1));
-    ranges.count[group] = static_cast<int>(std::clamp<int64_t>(count, 1, most));
-  }
-  return ranges;
-}
-
-template <typename T>
-struct GradientArguments {
-  const T* x;
-  int64_t x_stride;
-  const T* dy;
-  int64_t dy_stride;
-  const int32_t* neighbor_map;
-  float* partial;  // [matrices: FirstMatrix(tap) + range][Ci padded to blocks][Co padded to blocks]
-  int rows, inputs, outputs, padded_inputs, padded_outputs;
-  Ranges ranges;
-};
-
-// The first matrix of a tap in the workspace, which has those of a group's ranges tap by tap.
-CUBIST_HOST_DEVICE inline int FirstMatrix(const Ranges& ranges, int tap) {
-  const int group = tap / kWarps;
-  return kWarps * ranges.First(group) + tap % kWarps * ranges.Count(group);
-}
+__constant__ unsigned char kTapOfWarp[kTapGroups][kWarps] = {{0, 2, 6, 4, 1, 3, 5},
+                                                             {10, 12, 7, 13, 8, 9, 11},
+                                                             {16, 15, 17, 14, 18, 20, 19},
+                                                             {21, 23, 25, 22, 24, 26, kConvTaps}};
 
 // kWords words of a part of a row into registers, zeros when row is -1.
 template <int kWords>
@@ -169,16 +122,12 @@ __global__ void __launch_bounds__(kThreads, (kInputs * kOutputs > 2048 || kMath 
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const int g = lane / 4, t = lane % 4;
   int group = 0;
-  while (group < kGroups - 1 && static_cast<int>(blockIdx.x) >= arguments.ranges.First(group + 1)) ++group;
+  while (group < kTapGroups - 1 && static_cast<int>(blockIdx.x) >= arguments.ranges.First(group + 1)) ++group;
   const int range = static_cast<int>(blockIdx.x) - arguments.ranges.First(group);
   const int ranges = arguments.ranges.Count(group);
   const int tap = kTapOfWarp[group][warp];
   if (tap == kConvTaps) return;
-  // Ranges in units of 32 rows.
-  const int64_t units = (arguments.rows + 31) / 32;
-  const int begin = static_cast<int>(units * range / ranges) * 32;
-  const int unit_end = static_cast<int>(units * (range + 1) / ranges) * 32;
-  const int end = unit_end < arguments.rows ? unit_end : arguments.rows;
+  const RowRange rows = RowsOfRange(arguments.rows, range, ranges);
 
   // The lane's first channels. A lane beyond the last channel reads others instead: its sums are not used.
   const int input = blockIdx.y * kInputs + g * kInputsOfLane;
@@ -193,12 +142,12 @@ __global__ void __launch_bounds__(kThreads, (kInputs * kOutputs > 2048 || kMath 
   // step's pairs; steps that the range does not fill have pairs of -1.
   int2* const queue = queues[warp];
   unsigned head = 0, tail = 0;
-  int next_row = begin;
+  int next_row = rows.begin;
   const unsigned lanes_before = (1u << lane) - 1;
-  const auto read_map = [&](int row) { return row < end ? __ldg(map + row) : -1; };
+  const auto read_map = [&](int row) { return row < rows.end ? __ldg(map + row) : -1; };
   int ahead = read_map(next_row + lane);
   const auto fill = [&] {
-    while (tail - head < kStepPairs && next_row < end) {
+    while (tail - head < kStepPairs && next_row < rows.end) {
       const int neighbor = ahead;
       const int row = next_row + lane;
       next_row += 32;
@@ -248,7 +197,7 @@ __global__ void __launch_bounds__(kThreads, (kInputs * kOutputs > 2048 || kMath 
     }
   }
 
-  float* const matrix = arguments.partial + int64_t{FirstMatrix(arguments.ranges, tap) + range} *
+  float* const matrix = arguments.partial + int64_t{arguments.ranges.FirstMatrix(tap) + range} *
                                                 arguments.padded_inputs * arguments.padded_outputs;
 #pragma unroll
   for (int i = 0; i < kInputsOfLane / 2; ++i) {
@@ -270,14 +219,15 @@ __global__ void __launch_bounds__(kThreads, (kInputs * kOutputs > 2048 || kMath 
 
 // Adds the ranges of each tap: a block does one input channel and 32 output channels, a warp one tap.
 __global__ void __launch_bounds__(kConvTaps * 32)
-    ReduceKernel(const float* partial, Ranges ranges, int padded_inputs, int padded_outputs, View<float, 5> dweight) {
+    ReduceKernel(const float* partial, GradientRanges ranges, int padded_inputs, int padded_outputs,
+                 View<float, 5> dweight) {
   __shared__ float sums[32][kConvTaps];
   const int tap = threadIdx.x / 32, lane = threadIdx.x % 32;
   const int64_t input = blockIdx.x;
   const int64_t matrix = int64_t{padded_inputs} * padded_outputs;
   const float* const from =
-      partial + FirstMatrix(ranges, tap) * matrix + input * padded_outputs + blockIdx.y * 32 + lane;
-  const int count = ranges.Count(tap / kWarps);
+      partial + ranges.FirstMatrix(tap) * matrix + input * padded_outputs + blockIdx.y * 32 + lane;
+  const int count = ranges.Count(tap / kGroupTaps);
   float total = 0;
 #pragma unroll 8
   for (int range = 0; range < count; ++range) total += __ldg(from + range * matrix);
@@ -293,18 +243,33 @@ __global__ void __launch_bounds__(kConvTaps * 32)
   }
 }
 
-// Channels of a block.
-struct BlockChannels {
-  int inputs, outputs;
-};
-BlockChannels BlockChannelsOf(SparseConvMath math, int64_t inputs, int64_t outputs) {
-  if (math != SparseConvMath::kBfloat16) return {32, 64};
-  return {inputs <= 32 ? 32 : 64, inputs <= 32 && outputs <= 32 ? 32 : 64};
+// As many blocks as an H100 has multiprocessors, shared out as the groups' fullest quarters are filled on real levels.
+GradientPlan PlanPortable(SparseConvMath math, int64_t rows, int64_t inputs, int64_t outputs) {
+  constexpr int kTargetBlocks = 132;
+  constexpr int kShare[kTapGroups] = {30, 38, 34, 30};
+  const bool bfloat16 = math == SparseConvMath::kBfloat16;
+  GradientPlan plan;
+  plan.block_inputs = bfloat16 && inputs > 32 ? 64 : 32;
+  plan.block_outputs = bfloat16 && inputs <= 32 && outputs <= 32 ? 32 : 64;
+  const int64_t channel_blocks =
+      CeilDivide<int64_t>(inputs, plan.block_inputs) * CeilDivide<int64_t>(outputs, plan.block_outputs);
+  const int64_t blocks = kTargetBlocks * (plan.block_inputs * plan.block_outputs > 2048 ? 1 : 2);
+  const int64_t most = std::max<int64_t>(CeilDivide<int64_t>(rows, 256), 1);
+  for (int group = 0; group < kTapGroups; ++group) {
+    const int64_t count = blocks * kShare[group] / (kTargetBlocks * std::max<int64_t>(channel_blocks, 1));
+    plan.ranges.count[group] = static_cast<int>(std::clamp<int64_t>(count, 1, most));
+  }
+  return plan;
+}
+
+GradientPlan PlanOf(SparseConvMath math, SparseConvPath path, int64_t rows, int64_t inputs, int64_t outputs) {
+  return path == SparseConvPath::kHopper ? PlanHopperWeightGradient(rows, inputs, outputs)
+                                         : PlanPortable(math, rows, inputs, outputs);
 }
 
 template <SparseConvMath kMath, int kInputs, int kOutputs, typename T>
 cudaError_t Launch(const GradientArguments<T>& arguments, cudaStream_t stream) {
-  const dim3 grid(arguments.ranges.First(kGroups), arguments.padded_inputs / kInputs,
+  const dim3 grid(arguments.ranges.First(kTapGroups), arguments.padded_inputs / kInputs,
                   arguments.padded_outputs / kOutputs);
   WeightGradientKernel<kMath, kInputs, kOutputs><<<grid, kThreads, 0, stream>>>(arguments);
   return cudaGetLastError();
@@ -312,46 +277,50 @@ cudaError_t Launch(const GradientArguments<T>& arguments, cudaStream_t stream) {
 
 }  // namespace
 
-int64_t SparseConvWeightGradientWorkspace(SparseConvMath math, int64_t rows, int64_t inputs, int64_t outputs) {
-  const BlockChannels block = BlockChannelsOf(math, inputs, outputs);
-  const Ranges ranges = RangesOf(rows, inputs, outputs, block.inputs, block.outputs);
-  return int64_t{kWarps} * ranges.First(kGroups) * CeilDivide<int64_t>(inputs, block.inputs) * block.inputs *
-         CeilDivide<int64_t>(outputs, block.outputs) * block.outputs * 4;
+SparseConvPath FastestSparseConvWeightGradientPath(SparseConvMath math, int64_t inputs, int64_t outputs) {
+  // wgmma's blocks have 64 channels at least: with 32 of x and of dY three quarters of them would be empty.
+  return std::max(inputs, outputs) <= 32 ? SparseConvPath::kPortable : FastestSparseConvPath(math);
+}
+
+int64_t SparseConvWeightGradientWorkspace(SparseConvMath math, SparseConvPath path, int64_t rows, int64_t inputs,
+                                          int64_t outputs) {
+  const GradientPlan plan = PlanOf(math, path, rows, inputs, outputs);
+  return int64_t{kGroupTaps} * plan.ranges.First(kTapGroups) * CeilDivide<int64_t>(inputs, plan.block_inputs) *
+         plan.block_inputs * CeilDivide<int64_t>(outputs, plan.block_outputs) * plan.block_outputs * 4;
 }
 
 template <typename T>
-cudaError_t SparseConvWeightGradientCuda(SparseConvMath math, View<const T, 2> x, View<const T, 2> dy,
-                                         View<const int32_t, 2> neighbor_map, void* workspace, View<float, 5> dweight,
-                                         cudaStream_t stream) {
+cudaError_t SparseConvWeightGradientCuda(SparseConvMath math, SparseConvPath path, View<const T, 2> x,
+                                         View<const T, 2> dy, View<const int32_t, 2> neighbor_map, void* workspace,
+                                         View<float, 5> dweight, cudaStream_t stream) {
   const int64_t rows = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1];
-  const auto fits = [&](View<const T, 2> view) {
-    return view.stride[1] == 1 && view.stride[0] % 8 == 0 && view.shape[1] % 8 == 0 && view.shape[0] == rows &&
-           reinterpret_cast<uintptr_t>(view.data) % 16 == 0;
-  };
-  if (!fits(x) || !fits(dy) || rows >= (int64_t{1} << 31) - 64 || !neighbor_map.is_dense() || !dweight.is_dense() ||
+  const bool bfloat16 = math == SparseConvMath::kBfloat16;
+  if (!RowsFit(x) || !RowsFit(dy) || dy.shape[0] != rows || !neighbor_map.is_dense() || !dweight.is_dense() ||
       neighbor_map.shape[0] != kConvTaps || neighbor_map.shape[1] != rows || dweight.shape[0] > outputs ||
-      dweight.shape[1] > inputs || (math == SparseConvMath::kBfloat16) != (sizeof(T) == 2)) {
+      dweight.shape[1] > inputs || bfloat16 != (sizeof(T) == 2) || (path == SparseConvPath::kHopper && !bfloat16)) {
     return cudaErrorInvalidValue;
   }
   if (dweight.size() == 0) return cudaSuccess;
-  const BlockChannels block = BlockChannelsOf(math, inputs, outputs);
-  const GradientArguments<T> arguments{x.data,
-                                       x.stride[0],
-                                       dy.data,
-                                       dy.stride[0],
-                                       neighbor_map.data,
-                                       static_cast<float*>(workspace),
-                                       static_cast<int>(rows),
-                                       static_cast<int>(inputs),
-                                       static_cast<int>(outputs),
-                                       static_cast<int>(CeilDivide<int64_t>(inputs, block.inputs)) * block.inputs,
-                                       static_cast<int>(CeilDivide<int64_t>(outputs, block.outputs)) * block.outputs,
-                                       RangesOf(rows, inputs, outputs, block.inputs, block.outputs)};
+  const GradientPlan plan = PlanOf(math, path, rows, inputs, outputs);
+  const GradientArguments<T> arguments{
+      x.data,
+      x.stride[0],
+      dy.data,
+      dy.stride[0],
+      neighbor_map.data,
+      static_cast<float*>(workspace),
+      static_cast<int>(rows),
+      static_cast<int>(inputs),
+      static_cast<int>(outputs),
+      static_cast<int>(CeilDivide<int64_t>(inputs, plan.block_inputs)) * plan.block_inputs,
+      static_cast<int>(CeilDivide<int64_t>(outputs, plan.block_outputs)) * plan.block_outputs,
+      plan.ranges};
   cudaError_t status;
   if constexpr (sizeof(T) == 2) {
-    status = block.inputs == 64    ? Launch<SparseConvMath::kBfloat16, 64, 64>(arguments, stream)
-             : block.outputs == 64 ? Launch<SparseConvMath::kBfloat16, 32, 64>(arguments, stream)
-                                   : Launch<SparseConvMath::kBfloat16, 32, 32>(arguments, stream);
+    status = path == SparseConvPath::kHopper ? LaunchHopperWeightGradient(plan, arguments, stream)
+             : plan.block_inputs == 64       ? Launch<SparseConvMath::kBfloat16, 64, 64>(arguments, stream)
+             : plan.block_outputs == 64      ? Launch<SparseConvMath::kBfloat16, 32, 64>(arguments, stream)
+                                             : Launch<SparseConvMath::kBfloat16, 32, 32>(arguments, stream);
   } else {
     status = math == SparseConvMath::kTf32 ? Launch<SparseConvMath::kTf32, 32, 64>(arguments, stream)
                                            : Launch<SparseConvMath::kFloat32, 32, 64>(arguments, stream);
@@ -363,9 +332,11 @@ cudaError_t SparseConvWeightGradientCuda(SparseConvMath math, View<const T, 2> x
                                                     arguments.padded_outputs, dweight);
   return cudaGetLastError();
 }
-template cudaError_t SparseConvWeightGradientCuda<float>(SparseConvMath, View<const float, 2>, View<const float, 2>,
-                                                         View<const int32_t, 2>, void*, View<float, 5>, cudaStream_t);
-template cudaError_t SparseConvWeightGradientCuda<__nv_bfloat16>(SparseConvMath, View<const __nv_bfloat16, 2>,
+template cudaError_t SparseConvWeightGradientCuda<float>(SparseConvMath, SparseConvPath, View<const float, 2>,
+                                                         View<const float, 2>, View<const int32_t, 2>, void*,
+                                                         View<float, 5>, cudaStream_t);
+template cudaError_t SparseConvWeightGradientCuda<__nv_bfloat16>(SparseConvMath, SparseConvPath,
+                                                                 View<const __nv_bfloat16, 2>,
                                                                  View<const __nv_bfloat16, 2>, View<const int32_t, 2>,
                                                                  void*, View<float, 5>, cudaStream_t);
 
