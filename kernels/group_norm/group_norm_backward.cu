@@ -7,12 +7,18 @@ namespace {
 
 using namespace group_norm_rows;  // the kernels' own
 
-// The gradient of z from that of y.
-template <bool kSilu>
-__device__ float BackThroughSilu(float dy, float z) {
-  if (!kSilu) return dy;
-  const float s = Sigmoid(z);
-  return dy * (s + z * s * (1.0f - s));
+// What an element of x and dy comes to: u - mean, the gradient of z, and du / dx.
+struct Element {
+  float away, dz, slope;
+};
+
+template <GroupNormSilu kSilu, int kWidth>
+__device__ Element ElementOf(const ChannelMap<kWidth>& map, int j, float x, float dy) {
+  SiluValue u = {x, 1.0f};
+  if (kSilu == GroupNormSilu::kOfInput) u = Silu(x);
+  const float away = u.value - map.mean[j];
+  if (kSilu == GroupNormSilu::kOfOutput) dy *= Silu(away * map.factor[j] + map.constant[j]).slope;
+  return {away, dy, u.slope};
 }
 
 // What is read for the last time.
@@ -26,8 +32,8 @@ __device__ Packed<T, kWidth> LoadLast(const T* data, int64_t index) {
   }
 }
 
-// One block's sums [2, C] at `sums`: of dz, and of dz * (x - mean).
-template <typename T, int kWidth, bool kSilu>
+// One block's sums [2, C] at `sums`: of dz, and of dz * (u - mean).
+template <typename T, int kWidth, GroupNormSilu kSilu>
 __global__ void __launch_bounds__(kThreads, kBlocksOfSums)
     BlockGradientSums(const T* dy, const T* x, const int64_t* offsets, int64_t samples, int channels,
                       int rows_per_block, Affine affine, float* sums) {
@@ -43,10 +49,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfSums)
     x += origin;
     const auto add = [&](const Packed<T, kWidth>& dy_pack, const Packed<T, kWidth>& x_pack) {
       for (int j = 0; j < kWidth; ++j) {
-        const float away = ToFloat(x_pack.value[j]) - map.mean[j];
-        const float dz = BackThroughSilu<kSilu>(ToFloat(dy_pack.value[j]), away * map.factor[j] + map.constant[j]);
-        sum[j] += dz;
-        sum_away[j] += dz * away;
+        const Element element = ElementOf<kSilu>(map, j, ToFloat(x_pack.value[j]), ToFloat(dy_pack.value[j]));
+        sum[j] += element.dz;
+        sum_away[j] += element.dz * element.away;
       }
     };
     const int end = part.rows * channels, step = lanes * channels;
@@ -89,7 +94,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfSums)
 }
 
 // Block g: the gradients of the parameters of group g's channels from sums [blocks, 2, C], and for each sample b at
-// terms[(b * groups + g) * 2] what dx takes besides dz: of_away and summand.
+// terms[(b * groups + g) * 2] what du takes besides dz: of_away and summand.
 __global__ void __launch_bounds__(kFinishThreads)
     FinishGradients(const float* sums, const int64_t* offsets, int64_t samples, int channels, int width,
                     int rows_per_block, Affine affine, GroupNormParameterGradients gradients, float* terms) {
@@ -141,10 +146,11 @@ __global__ void __launch_bounds__(kFinishThreads)
   }
 }
 
-template <typename T, int kWidth, bool kSilu>
+// The addend may be null.
+template <typename T, int kWidth, GroupNormSilu kSilu>
 __global__ void __launch_bounds__(kThreads, kBlocksOfGradient)
     ApplyGradient(const T* dy, const T* x, const int64_t* offsets, int64_t samples, int channels, int rows_per_block,
-                  Affine affine, const float* terms, T* dx, bool streamed) {
+                  Affine affine, const float* terms, const T* addend, T* dx, bool streamed) {
   const SampleRows part = RowsOfBlock(offsets, samples, rows_per_block, gridDim.x - 1 - blockIdx.x);
   const int channel = (blockIdx.y * blockDim.x + threadIdx.x) * kWidth;
   if (channel >= channels || part.rows == 0) return;
@@ -152,24 +158,27 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfGradient)
   const int64_t origin = part.begin * channels + channel;
   dy += origin;
   x += origin;
+  if (addend != nullptr) addend += origin;
   dx += origin;
   const int step = blockDim.y * channels;
   for (int last = (part.rows - 1 - static_cast<int>(threadIdx.y)) * channels; last >= 0; last -= kPacksOfTwo * step) {
-    Packed<T, kWidth> dy_pack[kPacksOfTwo], x_pack[kPacksOfTwo];
+    Packed<T, kWidth> dy_pack[kPacksOfTwo], x_pack[kPacksOfTwo], addend_pack[kPacksOfTwo];
     for (int i = 0; i < kPacksOfTwo; ++i) {
       const int at = last - i * step;
       if (at < 0) break;
       dy_pack[i] = LoadLast<kWidth>(dy, at);
       x_pack[i] = LoadLast<kWidth>(x, at);
+      if (addend != nullptr) addend_pack[i] = LoadLast<kWidth>(addend, at);
     }
     for (int i = 0; i < kPacksOfTwo; ++i) {
       const int at = last - i * step;
       if (at < 0) break;
       float value[kWidth];
       for (int j = 0; j < kWidth; ++j) {
-        const float away = ToFloat(x_pack[i].value[j]) - map.mean[j];
-        const float dz = BackThroughSilu<kSilu>(ToFloat(dy_pack[i].value[j]), away * map.factor[j] + map.constant[j]);
-        value[j] = map.factor[j] * dz + (map.of_away[j] * away + map.summand[j]);
+        const Element element = ElementOf<kSilu>(map, j, ToFloat(x_pack[i].value[j]), ToFloat(dy_pack[i].value[j]));
+        value[j] = map.factor[j] * element.dz + (map.of_away[j] * element.away + map.summand[j]);
+        if (kSilu == GroupNormSilu::kOfInput) value[j] *= element.slope;
+        if (addend != nullptr) value[j] += ToFloat(addend_pack[i].value[j]);
       }
       Store(dx, at, value, streamed);
     }
@@ -181,7 +190,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfGradient)
 template <typename T>
 cudaError_t GroupNormBackwardCuda(const T* dy, View<const T, 2> x, const GroupNormOffsets& offsets,
                                   const GroupNormParameters& parameters, const GroupNormOptions& options,
-                                  const float* mean, const float* reciprocal_std, T* dx,
+                                  const float* mean, const float* reciprocal_std, const T* addend, T* dx,
                                   const GroupNormParameterGradients& gradients, void* workspace, cudaStream_t stream) {
   if (!Takes(x, offsets, options)) return cudaErrorInvalidValue;
   const int64_t channels = x.shape[1], samples = offsets.host.shape[0] - 1;
@@ -192,8 +201,8 @@ cudaError_t GroupNormBackwardCuda(const T* dy, View<const T, 2> x, const GroupNo
   float* const terms = sums + sum_blocks * 2 * channels;
   const Affine affine = AffineOf(parameters, channels, options, mean, reciprocal_std);
   const bool streamed = x.size() * int64_t{sizeof(T)} >= kStreamedBytes;
-  DispatchWidth<T>(CanPack<T>(channels, dy, x.data, dx), [&](auto width) {
-    DispatchBool(options.silu, [&](auto silu) {
+  DispatchWidth<T>(CanPack<T>(channels, dy, x.data, addend, dx), [&](auto width) {
+    DispatchSilu(options.silu, [&](auto silu) {
       const RowThreads shape = RowThreadsFor(channels, width);
       if (sum_blocks > 0) {
         const dim3 grid(static_cast<unsigned>(sum_blocks), static_cast<unsigned>(shape.tiles));
@@ -209,7 +218,7 @@ cudaError_t GroupNormBackwardCuda(const T* dy, View<const T, 2> x, const GroupNo
                         static_cast<unsigned>(shape.tiles));
         ApplyGradient<T, width, silu>
             <<<grid, shape.threads, 0, stream>>>(dy, x.data, offsets.device, samples, channel_count,
-                                                 static_cast<int>(rows_per_block), affine, terms, dx, streamed);
+                                                 static_cast<int>(rows_per_block), affine, terms, addend, dx, streamed);
       }
     });
   });
@@ -219,7 +228,7 @@ cudaError_t GroupNormBackwardCuda(const T* dy, View<const T, 2> x, const GroupNo
 #define CUBIST_INSTANTIATE(T)                                                                                   \
   template cudaError_t GroupNormBackwardCuda<T>(                                                                \
       const T*, View<const T, 2>, const GroupNormOffsets&, const GroupNormParameters&, const GroupNormOptions&, \
-      const float*, const float*, T*, const GroupNormParameterGradients&, void*, cudaStream_t)
+      const float*, const float*, const T*, T*, const GroupNormParameterGradients&, void*, cudaStream_t)
 CUBIST_INSTANTIATE(float);
 CUBIST_INSTANTIATE(__nv_bfloat16);
 #undef CUBIST_INSTANTIATE

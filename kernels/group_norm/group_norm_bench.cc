@@ -32,7 +32,7 @@ struct Problem {
         mean(2 * channels / 4),
         reciprocal_std(2 * channels / 4) {
     options.groups = channels / 4;
-    options.silu = true;
+    options.silu = GroupNormSilu::kOfOutput;
   }
   View<const float, 2> Rows(const std::vector<float>& values) const { return {values.data(), {rows, channels}}; }
   View<double, 2> Statistics(std::vector<double>& values) const { return {values.data(), {2, channels / 4}}; }

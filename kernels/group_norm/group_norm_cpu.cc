@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/fast_exp.h"
 #include "base/parallel_for.h"
 #include "base/simd_level.h"
 #include "kernels/group_norm/group_norm.h"
@@ -26,32 +27,24 @@ std::vector<Block> Blocks(View<const int64_t, 1> offsets) {
   return blocks;
 }
 
-// exp(x) for x in [-87, 88], relative error about 2e-7: 2^n e^r with |r| <= ln(2) / 2 and the series of
-// e^r up to r^6 / 720. Loops over it become vector code, unlike loops over std::exp.
-CUBIST_ALWAYS_INLINE float FastExp(float x) {
-  x = std::min(88.0f, std::max(-87.0f, x));
-  constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  const float shifted = x * 1.44269504f + kRounder;
-  const float n = shifted - kRounder;
-  // ln(2) in two parts, so that r keeps its low bits.
-  const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
-  float p = 1.0f / 720.0f;
-  p = p * r + 1.0f / 120.0f;
-  p = p * r + 1.0f / 24.0f;
-  p = p * r + 1.0f / 6.0f;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  const int32_t exponent = (static_cast<int32_t>(n) + 127) << 23;
-  float power;
-  __builtin_memcpy(&power, &exponent, sizeof(power));
-  return p * power;
-}
-CUBIST_ALWAYS_INLINE double FastExp(double x) { return std::exp(x); }
-
+// u = x * sigmoid(x), dense.
 template <typename T>
-CUBIST_ALWAYS_INLINE T Sigmoid(T z) {
-  return T{1} / (T{1} + FastExp(-z));
+CUBIST_ALWAYS_INLINE void Silu(const T* x, int64_t stride, int64_t rows, int64_t channels, T* __restrict__ u) {
+  for (int64_t p = 0; p < rows; ++p, x += stride, u += channels) {
+    for (int64_t c = 0; c < channels; ++c) u[c] = x[c] * Sigmoid(x[c]);
+  }
+}
+
+// du to dx, in place.
+template <typename T>
+CUBIST_ALWAYS_INLINE void BackThroughSilu(const T* x, int64_t x_stride, int64_t rows, int64_t channels,
+                                          T* __restrict__ dx, int64_t dx_stride) {
+  for (int64_t p = 0; p < rows; ++p, x += x_stride, dx += dx_stride) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const T s = Sigmoid(x[c]);
+      dx[c] *= s * (T{1} + x[c] * (T{1} - s));
+    }
+  }
 }
 
 // Per channel: sum of x - pivot and of its square, over `rows` rows.
@@ -111,6 +104,15 @@ CUBIST_ALWAYS_INLINE void AddGradients(const T* dy, int64_t dy_stride, const T* 
   }
 }
 
+// x += addend.
+template <typename T>
+CUBIST_ALWAYS_INLINE void Add(const T* addend, int64_t addend_stride, int64_t rows, int64_t channels, T* __restrict__ x,
+                              int64_t x_stride) {
+  for (int64_t p = 0; p < rows; ++p, addend += addend_stride, x += x_stride) {
+    for (int64_t c = 0; c < channels; ++c) x[c] += addend[c];
+  }
+}
+
 // dx = a * dz + b * x + c, in place of dz.
 template <typename T>
 CUBIST_ALWAYS_INLINE void Combine(const T* x, int64_t x_stride, int64_t rows, int64_t channels, const T* of_dz,
@@ -141,11 +143,26 @@ CUBIST_ALWAYS_INLINE void Combine(const T* x, int64_t x_stride, int64_t rows, in
         return Name(arguments...);                                 \
     }                                                              \
   }
+CUBIST_MACHINE_CODES(Silu)
+CUBIST_MACHINE_CODES(BackThroughSilu)
+CUBIST_MACHINE_CODES(Add)
 CUBIST_MACHINE_CODES(AddMoments)
 CUBIST_MACHINE_CODES(Apply)
 CUBIST_MACHINE_CODES(AddGradients)
 CUBIST_MACHINE_CODES(Combine)
 #undef CUBIST_MACHINE_CODES
+
+// Rows begin to end of what is normalised, x or its SiLU; the latter lies in `buffer`.
+template <typename T>
+View<const T, 2> NormalisedRows(View<const T, 2> x, int64_t begin, int64_t end, const GroupNormOptions& options,
+                                std::vector<T>* buffer) {
+  const int64_t rows = end - begin, channels = x.shape[1];
+  const View<const T, 2> part(x.data + begin * x.stride[0], {rows, channels}, x.stride);
+  if (options.silu != GroupNormSilu::kOfInput) return part;
+  buffer->resize(rows * channels);
+  SiluHere(part.data, part.stride[0], rows, channels, buffer->data());
+  return {buffer->data(), {rows, channels}};
+}
 
 // z = factor * xhat + constant for one channel of one sample.
 struct ChannelAffine {
@@ -183,17 +200,22 @@ void GroupNormStatisticsCpu(View<const T, 2> x, View<const int64_t, 1> offsets, 
   const int64_t group_size = channels / options.groups;
   const std::vector<Block> blocks = Blocks(offsets);
   const int64_t block_count = static_cast<int64_t>(blocks.size());
-  const auto row = [&](int64_t p) { return x.data + p * x.stride[0]; };
+  const auto first_row = [&](int64_t sample, std::vector<T>* buffer) {
+    return NormalisedRows(x, offsets(sample), offsets(sample) + 1, options, buffer).data;
+  };
 
   // Moments about the first row of the sample, so that a mean far from 0 costs no digits.
   std::vector<double> moments(2 * block_count * channels, 0.0);
   ParallelFor(block_count, 1, [&](int64_t first, int64_t last) {
+    std::vector<T> buffer, pivot_buffer;
     for (int64_t k = first; k < last; ++k) {
+      const auto [sample, begin, end] = blocks[k];
+      const View<const T, 2> u = NormalisedRows(x, begin, end, options, &buffer);
       double* sum = moments.data() + 2 * k * channels;
-      AddMomentsHere(row(blocks[k].begin), x.stride[0], blocks[k].end - blocks[k].begin, channels,
-                     row(offsets(blocks[k].sample)), sum, sum + channels);
+      AddMomentsHere(u.data, u.stride[0], end - begin, channels, first_row(sample, &pivot_buffer), sum, sum + channels);
     }
   });
+  std::vector<T> pivot_buffer;
   int64_t k = 0;
   for (int64_t b = 0; b < samples; ++b) {
     const double rows = static_cast<double>(offsets(b + 1) - offsets(b));
@@ -201,10 +223,10 @@ void GroupNormStatisticsCpu(View<const T, 2> x, View<const int64_t, 1> offsets, 
     for (; k < block_count && blocks[k].sample == b; ++k) {
       for (int64_t c = 0; c < 2 * channels; ++c) total[c] += moments[2 * k * channels + c];
     }
+    const T* const pivot = rows == 0 ? nullptr : first_row(b, &pivot_buffer);
     for (int64_t g = 0; g < options.groups; ++g) {
       mean(b, g) = reciprocal_std(b, g) = 0.0;
       if (rows == 0) continue;
-      const T* pivot = row(offsets(b));
       double group_mean = 0.0;
       for (int64_t c = g * group_size; c < (g + 1) * group_size; ++c) {
         group_mean += static_cast<double>(pivot[c]) + total[c] / rows;
@@ -231,14 +253,16 @@ void GroupNormApplyCpu(View<const T, 2> x, View<const int64_t, 1> offsets, const
   const int64_t channels = x.shape[1], group_size = channels / options.groups;
   const std::vector<Block> blocks = Blocks(offsets);
   ParallelFor(static_cast<int64_t>(blocks.size()), 1, [&](int64_t first, int64_t last) {
-    std::vector<T> scale(channels), shift(channels);
+    std::vector<T> scale(channels), shift(channels), buffer;
     for (int64_t block = first; block < last; ++block) {
       const auto [sample, begin, end] = blocks[block];
       AffineOf<T>(gamma, beta, modulation, mean, reciprocal_std, sample, group_size, channels, scale.data(),
                   shift.data());
-      ApplyHere(x.data + begin * x.stride[0], x.stride[0], end - begin, channels, scale.data(), shift.data(),
-                options.silu, residual.data == nullptr ? nullptr : residual.data + begin * residual.stride[0],
-                residual.stride[0], y.data + begin * y.stride[0], y.stride[0]);
+      const View<const T, 2> u = NormalisedRows(x, begin, end, options, &buffer);
+      ApplyHere(u.data, u.stride[0], end - begin, channels, scale.data(), shift.data(),
+                options.silu == GroupNormSilu::kOfOutput,
+                residual.data == nullptr ? nullptr : residual.data + begin * residual.stride[0], residual.stride[0],
+                y.data + begin * y.stride[0], y.stride[0]);
     }
   });
 }
@@ -247,7 +271,8 @@ template <typename T>
 void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const int64_t, 1> offsets, const T* gamma,
                           const T* beta, const GroupNormOptions& options, View<const double, 2> mean,
                           View<const double, 2> reciprocal_std, View<T, 2> dx, T* dgamma, T* dbeta,
-                          const GroupNormModulation<T>& modulation, View<T, 2> dscale, View<T, 2> dshift) {
+                          const GroupNormModulation<T>& modulation, View<T, 2> dscale, View<T, 2> dshift,
+                          View<const T, 2> addend) {
   const int64_t channels = x.shape[1], samples = offsets.shape[0] - 1;
   const int64_t group_size = channels / options.groups;
   const std::vector<Block> blocks = Blocks(offsets);
@@ -256,7 +281,7 @@ void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const in
   // dz goes to dx for the time being.
   std::vector<double> sums(2 * block_count * channels, 0.0);
   ParallelFor(block_count, 1, [&](int64_t first, int64_t last) {
-    std::vector<T> scale(channels), shift(channels);
+    std::vector<T> scale(channels), shift(channels), buffer;
     std::vector<double> channel_mean(channels), channel_reciprocal(channels);
     for (int64_t k = first; k < last; ++k) {
       const auto [sample, begin, end] = blocks[k];
@@ -267,15 +292,16 @@ void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const in
         channel_reciprocal[c] = reciprocal_std(sample, c / group_size);
       }
       double* sum = sums.data() + 2 * k * channels;
-      AddGradientsHere(dy.data + begin * dy.stride[0], dy.stride[0], x.data + begin * x.stride[0], x.stride[0],
-                       end - begin, channels, scale.data(), shift.data(), channel_mean.data(),
-                       channel_reciprocal.data(), options.silu, dx.data + begin * dx.stride[0], dx.stride[0], sum,
+      const View<const T, 2> u = NormalisedRows(x, begin, end, options, &buffer);
+      AddGradientsHere(dy.data + begin * dy.stride[0], dy.stride[0], u.data, u.stride[0], end - begin, channels,
+                       scale.data(), shift.data(), channel_mean.data(), channel_reciprocal.data(),
+                       options.silu == GroupNormSilu::kOfOutput, dx.data + begin * dx.stride[0], dx.stride[0], sum,
                        sum + channels);
     }
   });
 
-  // dx = r (factor dz - m1 - xhat m2) = (r factor) dz + (-r^2 m2) x + r (r m2 mean - m1).
-  std::vector<T> of_dz(samples * channels), of_x(samples * channels), constant(samples * channels);
+  // du = r (factor dz - m1 - xhat m2) = (r factor) dz + (-r^2 m2) u + r (r m2 mean - m1).
+  std::vector<T> of_dz(samples * channels), of_u(samples * channels), constant(samples * channels);
   std::vector<double> gamma_sum(channels, 0.0), beta_sum(channels, 0.0);
   int64_t k = 0;
   for (int64_t b = 0; b < samples; ++b) {
@@ -306,7 +332,7 @@ void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const in
       const double r = reciprocal_std(b, g);
       for (int64_t c = g * group_size; c < (g + 1) * group_size; ++c) {
         of_dz[b * channels + c] = static_cast<T>(r * factor(c));
-        of_x[b * channels + c] = static_cast<T>(-r * r * m2);
+        of_u[b * channels + c] = static_cast<T>(-r * r * m2);
         constant[b * channels + c] = static_cast<T>(r * (r * m2 * mean(b, g) - m1));
       }
     }
@@ -317,11 +343,19 @@ void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const in
   }
 
   ParallelFor(block_count, 1, [&](int64_t first, int64_t last) {
+    std::vector<T> buffer;
     for (int64_t block = first; block < last; ++block) {
       const auto [sample, begin, end] = blocks[block];
-      CombineHere(x.data + begin * x.stride[0], x.stride[0], end - begin, channels, of_dz.data() + sample * channels,
-                  of_x.data() + sample * channels, constant.data() + sample * channels, dx.data + begin * dx.stride[0],
-                  dx.stride[0]);
+      const View<const T, 2> u = NormalisedRows(x, begin, end, options, &buffer);
+      T* const to = dx.data + begin * dx.stride[0];
+      CombineHere(u.data, u.stride[0], end - begin, channels, of_dz.data() + sample * channels,
+                  of_u.data() + sample * channels, constant.data() + sample * channels, to, dx.stride[0]);
+      if (options.silu == GroupNormSilu::kOfInput) {
+        BackThroughSiluHere(x.data + begin * x.stride[0], x.stride[0], end - begin, channels, to, dx.stride[0]);
+      }
+      if (addend.data != nullptr) {
+        AddHere(addend.data + begin * addend.stride[0], addend.stride[0], end - begin, channels, to, dx.stride[0]);
+      }
     }
   });
 }
@@ -335,7 +369,7 @@ void GroupNormBackwardCpu(View<const T, 2> dy, View<const T, 2> x, View<const in
   template void GroupNormBackwardCpu<T>(View<const T, 2>, View<const T, 2>, View<const int64_t, 1>, const T*,     \
                                         const T*, const GroupNormOptions&, View<const double, 2>,                 \
                                         View<const double, 2>, View<T, 2>, T*, T*, const GroupNormModulation<T>&, \
-                                        View<T, 2>, View<T, 2>)
+                                        View<T, 2>, View<T, 2>, View<const T, 2>)
 CUBIST_INSTANTIATE(float);
 CUBIST_INSTANTIATE(double);
 #undef CUBIST_INSTANTIATE

@@ -47,13 +47,6 @@ cudaError_t GroupNormStatisticsCuda(View<const T, 2> x, const GroupNormOffsets& 
                                     const GroupNormOptions& options, float* mean, float* reciprocal_std,
                                     void* workspace, cudaStream_t stream);
 
-// The second half of GroupNormStatisticsCuda, for moments that another kernel took as it wrote x: for each block of
-// rows_per_block rows of a sample (the sample's last block may have fewer), block by block and sample by sample, each
-// channel's mean and then each channel's sum of squared deviations from it: moments [blocks, 2, C].
-cudaError_t GroupNormStatisticsOfMomentsCuda(const float* moments, int64_t rows_per_block, int64_t channels,
-                                             const GroupNormOffsets& offsets, const GroupNormOptions& options,
-                                             float* mean, float* reciprocal_std, cudaStream_t stream);
-
 // As GroupNormApplyCpu; residual may be null. y may be x or residual.
 template <typename T>
 cudaError_t GroupNormApplyCuda(View<const T, 2> x, const GroupNormOffsets& offsets,
@@ -61,11 +54,11 @@ cudaError_t GroupNormApplyCuda(View<const T, 2> x, const GroupNormOffsets& offse
                                const float* mean, const float* reciprocal_std, const T* residual, T* y,
                                cudaStream_t stream);
 
-// As GroupNormBackwardCpu; dx may be dy or x.
+// As GroupNormBackwardCpu; the addend may be null; dx may be dy, x or the addend.
 template <typename T>
 cudaError_t GroupNormBackwardCuda(const T* dy, View<const T, 2> x, const GroupNormOffsets& offsets,
                                   const GroupNormParameters& parameters, const GroupNormOptions& options,
-                                  const float* mean, const float* reciprocal_std, T* dx,
+                                  const float* mean, const float* reciprocal_std, const T* addend, T* dx,
                                   const GroupNormParameterGradients& gradients, void* workspace, cudaStream_t stream);
 
 }  // namespace cubist

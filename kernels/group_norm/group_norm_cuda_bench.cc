@@ -1,5 +1,5 @@
-// Group normalisation with SiLU on a GPU, forward and with gradients, beside LibTorch's group_norm and silu on the same
-// values as [B, C, X] (the layout that they want).
+// Group normalisation with SiLU before or behind it on a GPU, forward and with gradients, beside LibTorch's group_norm
+// and silu on the same values as [B, C, X] (the layout that they want).
 //
 // Before a shape is timed: with 1/64 of its rows, all of y, dx, dgamma and dbeta are compared with the CPU twin in
 // double; at its full size, all entries of two seeded groups of each sample with the twin, and all entries of
@@ -13,7 +13,6 @@
 
 #include "ATen/TensorOperators.h"
 #include "ATen/ops/group_norm.h"
-#include "ATen/ops/rand.h"
 #include "ATen/ops/randn.h"
 #include "ATen/ops/silu.h"
 #include "absl/strings/str_format.h"
@@ -27,9 +26,14 @@ namespace {
 
 struct Shape {
   int64_t samples, rows, channels, groups;
-  bool silu;
+  GroupNormSilu silu;
   at::ScalarType dtype = at::kBFloat16;
 };
+
+const char* NameOf(GroupNormSilu silu) {
+  if (silu == GroupNormSilu::kNone) return "";
+  return silu == GroupNormSilu::kOfInput ? ", silu of x" : ", silu";
+}
 
 // Forward and gradients of x, gamma and beta.
 struct Results {
@@ -66,13 +70,14 @@ class Problem {
     beta = at::randn({shape.channels}, on_gpu).requires_grad_();
   }
 
-  at::Tensor Forward() const { return GroupNorm(x, offsets_, shape_.groups, gamma, beta, 1e-5, shape_.silu); }
+  at::Tensor Forward() const { return GroupNorm(x, offsets_, gamma, beta, {shape_.groups, 1e-5, shape_.silu}); }
   Results Both() const { return WithGradients(Forward(), x, gamma, beta, dy); }
 
   // The same by LibTorch on [B, C, X].
   at::Tensor ForwardOfLibTorch(const at::Tensor& x_in, const at::Tensor& gamma_in, const at::Tensor& beta_in) const {
-    const at::Tensor z = at::group_norm(x_in, shape_.groups, gamma_in, beta_in);
-    return shape_.silu ? at::silu(z) : z;
+    const at::Tensor u = shape_.silu == GroupNormSilu::kOfInput ? at::silu(x_in) : x_in;
+    const at::Tensor z = at::group_norm(u, shape_.groups, gamma_in, beta_in);
+    return shape_.silu == GroupNormSilu::kOfOutput ? at::silu(z) : z;
   }
   at::Tensor ChannelsFirst(const at::Tensor& tensor) const {
     return tensor.detach().view({shape_.samples, rows_, shape_.channels}).transpose(1, 2).contiguous();
@@ -95,7 +100,7 @@ class Problem {
     };
     const at::Tensor x_in = part(x), gamma_in = part(gamma), beta_in = part(beta);
     const int64_t groups = count / (shape_.channels / shape_.groups);
-    const at::Tensor y = GroupNorm(x_in, offsets_, groups, gamma_in, beta_in, 1e-5, shape_.silu);
+    const at::Tensor y = GroupNorm(x_in, offsets_, gamma_in, beta_in, {groups, 1e-5, shape_.silu});
     return WithGradients(y, x_in, gamma_in, beta_in, part(dy).detach());
   }
 
@@ -106,27 +111,33 @@ class Problem {
   }
 
   // Exits where GroupNorm with `inputs` differs from its formula in float32 by LibTorch's operations; else returns the
-  // error of y.
+  // error of y. With x handed on, dy is the gradient of both.
   double CompareWithFormula(const std::vector<int64_t>& offsets, const GroupNormInputs& inputs, bool backward,
-                            const std::string& what) const {
+                            bool and_input, const std::string& what) const {
     const std::vector<int64_t> split = {shape_.samples, rows_, shape_.groups, shape_.channels / shape_.groups};
-    const std::vector<int64_t> of_group = {shape_.samples, 1, shape_.groups, 1}, of_sample = {shape_.samples, 1, -1};
+    const std::vector<int64_t> of_sample = {shape_.samples, 1, -1};
     const at::Tensor values = x.detach().to(at::kFloat).requires_grad_();
-    at::Tensor away = values.view(split), xhat;
-    if (inputs.mean.defined()) {
-      xhat = (away - inputs.mean.view(of_group)) * inputs.reciprocal_std.view(of_group);
-    } else {
-      away = away - away.mean({1, 3}, /*keepdim=*/true);
-      xhat = away / (away.square().mean({1, 3}, /*keepdim=*/true) + 1e-5).sqrt();
-    }
+    at::Tensor away = (shape_.silu == GroupNormSilu::kOfInput ? at::silu(values) : values).view(split);
+    away = away - away.mean({1, 3}, /*keepdim=*/true);
+    const at::Tensor xhat = away / (away.square().mean({1, 3}, /*keepdim=*/true) + 1e-5).sqrt();
     at::Tensor z = xhat.view({shape_.samples, rows_, shape_.channels}) * gamma + beta;
     if (inputs.scale.defined()) z = z * (inputs.scale.view(of_sample) + 1) + inputs.shift.view(of_sample);
-    z = (shape_.silu ? at::silu(z) : z).view({-1, shape_.channels});
+    z = (shape_.silu == GroupNormSilu::kOfOutput ? at::silu(z) : z).view({-1, shape_.channels});
     if (inputs.residual.defined()) z = z + inputs.residual;
-    const at::Tensor y = GroupNorm(x, offsets, shape_.groups, gamma, beta, 1e-5, shape_.silu, inputs);
-    if (!backward) return Compare(y, z, 1e-2, (what + ": y").c_str());
-    return CompareAll(WithGradients(y, x, gamma, beta, dy), WithGradients(z, values, gamma, beta, dy.to(at::kFloat)),
-                      1e-2, 1e-3, what);
+    if (!backward) return Compare(Run(offsets, inputs), z, 1e-2, (what + ": y").c_str());
+    Results wanted = WithGradients(z, values, gamma, beta, dy.to(at::kFloat));
+    if (and_input) wanted.dx = wanted.dx + dy;
+    return CompareAll(RunBoth(offsets, inputs, and_input), wanted, 1e-2, 1e-3, what);
+  }
+
+  at::Tensor Run(const std::vector<int64_t>& offsets, const GroupNormInputs& inputs) const {
+    return GroupNorm(x, offsets, gamma, beta, {shape_.groups, 1e-5, shape_.silu}, inputs);
+  }
+  Results RunBoth(const std::vector<int64_t>& offsets, const GroupNormInputs& inputs, bool and_input) const {
+    if (!and_input) return WithGradients(Run(offsets, inputs), x, gamma, beta, dy);
+    const auto [y, again] = GroupNormAndInput(x, offsets, gamma, beta, {shape_.groups, 1e-5, shape_.silu}, inputs);
+    const std::vector<at::Tensor> gradients = torch::autograd::grad({y, again}, {x, gamma, beta}, {dy, dy});
+    return {y.detach(), gradients[0], gradients[1], gradients[2]};
   }
 
   at::Tensor x, dy, gamma, beta;
@@ -165,7 +176,7 @@ void Time(Benchmark& benchmark, const Shape& shape) {
   both.bytes = 5 * array;     // and x, dy, dx
   const std::string name =
       absl::StrFormat("[%d, %d, %d], %d groups%s %s", shape.samples, shape.rows, shape.channels, shape.groups,
-                      shape.silu ? ", silu" : "", shape.dtype == at::kFloat ? "fp32" : "bf16");
+                      NameOf(shape.silu), shape.dtype == at::kFloat ? "fp32" : "bf16");
   {
     const at::NoGradGuard no_gradients;
     benchmark.Time("forward", name, forward, [&] { problem.Forward(); });
@@ -183,47 +194,52 @@ void Time(Benchmark& benchmark, const Shape& shape) {
                  [&] { Problem::WithGradients(problem.ForwardOfLibTorch(x, gamma, beta), x, gamma, beta, dy); });
 }
 
-// What the diffusion model's blocks and a sum with another branch add: modulation, residual, and y from given
-// statistics.
+// What the diffusion model's blocks and sums with another branch add: modulation, residual, and the gradient of x's
+// other use.
 void TimeInputs(Benchmark& benchmark, const Shape& shape) {
   const Problem problem(shape, shape.rows);
   std::vector<int64_t> offsets;
   for (int64_t b = 0; b <= shape.samples; ++b) offsets.push_back(b * shape.rows);
   const at::TensorOptions on_gpu = problem.gamma.options().requires_grad(false);
-  GroupNormInputs modulation, residual, statistics;
+  GroupNormInputs modulation, residual;
   modulation.scale = at::randn({shape.samples, shape.channels}, on_gpu);
   modulation.shift = at::randn({shape.samples, shape.channels}, on_gpu);
   residual.residual = problem.dy;
-  statistics.mean = at::randn({shape.samples, shape.groups}, on_gpu);
-  statistics.reciprocal_std = at::rand({shape.samples, shape.groups}, on_gpu);
   const double array = static_cast<double>(problem.x.numel() * problem.x.element_size());
-  const std::string name =
-      absl::StrFormat("[%d, %d, %d], %d groups, silu", shape.samples, shape.rows, shape.channels, shape.groups);
-  const auto time = [&](const char* operation, const GroupNormInputs& inputs, double arrays, bool backward) {
+  const std::string name = absl::StrFormat("[%d, %d, %d], %d groups%s", shape.samples, shape.rows, shape.channels,
+                                           shape.groups, NameOf(shape.silu));
+  const auto time = [&](const char* operation, const GroupNormInputs& inputs, double arrays, bool backward,
+                        bool and_input = false) {
     BenchmarkWork work;
     work.bytes = arrays * array;
     const at::AutoGradMode mode(backward);
-    work.relative_error = problem.CompareWithFormula(offsets, inputs, backward, operation);
+    work.relative_error = problem.CompareWithFormula(offsets, inputs, backward, and_input, operation);
     benchmark.Time(operation, name, work, [&] {
-      const at::Tensor y =
-          GroupNorm(problem.x, offsets, shape.groups, problem.gamma, problem.beta, 1e-5, shape.silu, inputs);
-      if (backward) Problem::WithGradients(y, problem.x, problem.gamma, problem.beta, problem.dy);
+      if (backward) {
+        problem.RunBoth(offsets, inputs, and_input);
+      } else {
+        problem.Run(offsets, inputs);
+      }
     });
   };
   time("modulated, forward", modulation, 2, false);
   time("modulated, forward+backward", modulation, 5, true);
   time("residual, forward", residual, 3, false);
-  time("given statistics, forward", statistics, 2, false);
+  time("x used twice, forward+backward", {}, 6, true, /*and_input=*/true);
 }
 
 int Main() {
   Benchmark benchmark("group_norm_cuda_bench");
+  constexpr GroupNormSilu kNone = GroupNormSilu::kNone, kOfInput = GroupNormSilu::kOfInput;
+  constexpr GroupNormSilu kOfOutput = GroupNormSilu::kOfOutput;
   for (const Shape& shape :
-       {Shape{2, 262144, 192, 32, true}, Shape{2, 262144, 192, 32, true, at::kFloat}, Shape{1, 262144, 256, 8, true},
-        Shape{1, 262144, 256, 8, false}, Shape{1, 196608, 64, 8, false}, Shape{1, 83000, 128, 8, false}}) {
+       {Shape{2, 262144, 192, 32, kOfOutput}, Shape{2, 262144, 192, 32, kOfOutput, at::kFloat},
+        Shape{1, 262144, 256, 8, kOfOutput}, Shape{1, 262144, 256, 8, kOfInput}, Shape{1, 262144, 256, 8, kNone},
+        Shape{1, 196608, 64, 8, kNone}, Shape{1, 83000, 128, 8, kNone}}) {
     Time(benchmark, shape);
   }
-  TimeInputs(benchmark, {2, 262144, 192, 32, true});
+  TimeInputs(benchmark, {2, 262144, 192, 32, kOfOutput});
+  TimeInputs(benchmark, {1, 262144, 256, 8, kNone});
   return 0;
 }
 

@@ -8,14 +8,19 @@ namespace {
 
 using namespace group_norm_rows;  // the kernels' own
 
+template <bool kSilu>
+__device__ float Activated(float value) {
+  return kSilu ? Silu(value).value : value;
+}
+
 // Number, mean and sum of squared deviations of a set of values, for kWidth channels.
 template <int kWidth>
 struct Moments {
   float count, mean[kWidth], square[kWidth];
 };
 
-// One block's moments [2, C] at `moments`.
-template <typename T, int kWidth>
+// One block's moments [2, C] at `moments`, of x or with kSilu of its SiLU.
+template <typename T, int kWidth, bool kSilu>
 __global__ void __launch_bounds__(kThreads, kBlocksOfSums)
     BlockMoments(const T* x, const int64_t* offsets, int64_t samples, int channels, int rows_per_block,
                  float* moments) {
@@ -36,7 +41,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfSums)
       for (int j = 0; j < kWidth; ++j) {
         float value[kPacksOfOne], mean = 0;
         for (int i = 0; i < kPacksOfOne; ++i) {
-          value[i] = ToFloat(pack[i].value[j]);
+          value[i] = Activated<kSilu>(ToFloat(pack[i].value[j]));
           mean += value[i];
         }
         mean *= 1.0f / kPacksOfOne;
@@ -52,7 +57,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfSums)
       const Packed<T, kWidth> pack = LoadPacked<kWidth>(from, at);
       const float weight = 1.0f / static_cast<float>(++count);
       for (int j = 0; j < kWidth; ++j) {
-        const float value = ToFloat(pack.value[j]), away = value - own.mean[j];
+        const float value = Activated<kSilu>(ToFloat(pack.value[j])), away = value - own.mean[j];
         own.mean[j] += away * weight;
         own.square[j] += away * (value - own.mean[j]);
       }
@@ -129,7 +134,7 @@ __global__ void __launch_bounds__(kFinishThreads)
   reciprocal_std[to] = static_cast<float>(1.0 / sqrt((variance < 0.0 ? 0.0 : variance) + epsilon));
 }
 
-template <typename T, int kWidth, bool kSilu, bool kResidual>
+template <typename T, int kWidth, GroupNormSilu kSilu, bool kResidual>
 __global__ void __launch_bounds__(kThreads, kBlocksOfMap)
     Apply(const T* x, const int64_t* offsets, int64_t samples, int channels, int rows_per_block, Affine affine,
           const T* residual, T* y, bool streamed) {
@@ -156,8 +161,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfMap)
       if (at < 0) break;
       float value[kWidth];
       for (int j = 0; j < kWidth; ++j) {
-        const float z = (ToFloat(pack[i].value[j]) - map.mean[j]) * map.factor[j] + map.constant[j];
-        value[j] = kSilu ? z * Sigmoid(z) : z;
+        const float u = Activated<kSilu == GroupNormSilu::kOfInput>(ToFloat(pack[i].value[j]));
+        const float z = (u - map.mean[j]) * map.factor[j] + map.constant[j];
+        value[j] = Activated<kSilu == GroupNormSilu::kOfOutput>(z);
         if (kResidual) value[j] += ToFloat(other[i].value[j]);
       }
       Store(y, at, value, streamed);
@@ -192,19 +198,6 @@ size_t GroupNormWorkspaceBytes(View<const int64_t, 1> host_offsets, int64_t chan
   return sizeof(float) * 2 * (BlockCount(host_offsets, rows_per_block) * channels + samples * groups);
 }
 
-cudaError_t GroupNormStatisticsOfMomentsCuda(const float* moments, int64_t rows_per_block, int64_t channels,
-                                             const GroupNormOffsets& offsets, const GroupNormOptions& options,
-                                             float* mean, float* reciprocal_std, cudaStream_t stream) {
-  if (rows_per_block <= 0 || rows_per_block > INT32_MAX / 2) return cudaErrorInvalidValue;
-  const int64_t samples = offsets.host.shape[0] - 1, group_size = channels / options.groups;
-  if (samples == 0) return cudaSuccess;
-  FinishStatistics<<<dim3(static_cast<unsigned>(options.groups), static_cast<unsigned>(samples)), kFinishThreads, 0,
-                     stream>>>(moments, offsets.device, static_cast<int>(channels), static_cast<int>(group_size),
-                               FinishWidth(group_size), static_cast<int>(rows_per_block), options.epsilon, mean,
-                               reciprocal_std);
-  return cudaGetLastError();
-}
-
 template <typename T>
 cudaError_t GroupNormStatisticsCuda(View<const T, 2> x, const GroupNormOffsets& offsets,
                                     const GroupNormOptions& options, float* mean, float* reciprocal_std,
@@ -218,14 +211,20 @@ cudaError_t GroupNormStatisticsCuda(View<const T, 2> x, const GroupNormOffsets& 
     DispatchWidth<T>(CanPack<T>(channels, x.data), [&](auto width) {
       const RowThreads shape = RowThreadsFor(channels, width);
       const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(shape.tiles));
-      BlockMoments<T, width><<<grid, shape.threads, 0, stream>>>(
-          x.data, offsets.device, samples, static_cast<int>(channels), static_cast<int>(rows_per_block), moments);
+      DispatchBool(options.silu == GroupNormSilu::kOfInput, [&](auto silu) {
+        BlockMoments<T, width, silu><<<grid, shape.threads, 0, stream>>>(
+            x.data, offsets.device, samples, static_cast<int>(channels), static_cast<int>(rows_per_block), moments);
+      });
     });
-    const cudaError_t status = cudaGetLastError();
-    if (status != cudaSuccess) return status;
   }
-  return GroupNormStatisticsOfMomentsCuda(moments, rows_per_block, channels, offsets, options, mean, reciprocal_std,
-                                          stream);
+  if (samples > 0) {
+    const int64_t group_size = channels / options.groups;
+    FinishStatistics<<<dim3(static_cast<unsigned>(options.groups), static_cast<unsigned>(samples)), kFinishThreads, 0,
+                       stream>>>(moments, offsets.device, static_cast<int>(channels), static_cast<int>(group_size),
+                                 FinishWidth(group_size), static_cast<int>(rows_per_block), options.epsilon, mean,
+                                 reciprocal_std);
+  }
+  return cudaGetLastError();
 }
 
 template <typename T>
@@ -243,7 +242,7 @@ cudaError_t GroupNormApplyCuda(View<const T, 2> x, const GroupNormOffsets& offse
     const int64_t rows_per_block = ApplyRowsPerBlock(x.shape[0], shape);
     const dim3 grid(static_cast<unsigned>(BlockCount(offsets.host, rows_per_block)),
                     static_cast<unsigned>(shape.tiles));
-    DispatchBool(options.silu, [&](auto silu) {
+    DispatchSilu(options.silu, [&](auto silu) {
       DispatchBool(residual != nullptr, [&](auto with_residual) {
         Apply<T, width, silu, with_residual>
             <<<grid, shape.threads, 0, stream>>>(x.data, offsets.device, samples, static_cast<int>(channels),

@@ -11,6 +11,7 @@
 
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/packed.h"
+#include "kernels/cuda/silu.h"
 #include "kernels/group_norm/group_norm_cuda.h"
 
 namespace cubist {
@@ -56,19 +57,11 @@ __device__ inline SampleRows RowsOfBlock(const int64_t* offsets, int64_t samples
   return {0, 0, 0};
 }
 
-// 1 / (1 + exp(-z)) by the special function units, relative error about 1e-6; 0 and 1 where exp leaves float's range.
-__device__ inline float Sigmoid(float z) {
-  float power, reciprocal;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(z * -1.4426950409f));
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(reciprocal) : "f"(1.0f + power));
-  return reciprocal;
-}
-
-// With xhat = (x - mean) * reciprocal_std, z = factor * (x - mean) + constant: subtracting first loses no digits.
+// With xhat = (u - mean) * reciprocal_std, z = factor * (u - mean) + constant: subtracting first loses no digits.
 template <int kWidth>
 struct ChannelMap {
   float mean[kWidth], factor[kWidth], constant[kWidth];
-  float of_away[kWidth], summand[kWidth];  // with terms: dx = factor * dz + of_away * (x - mean) + summand
+  float of_away[kWidth], summand[kWidth];  // with terms: du = factor * dz + of_away * (u - mean) + summand
 };
 
 struct Affine {
@@ -246,6 +239,18 @@ void DispatchBool(bool value, const Body& body) {
     body(std::true_type{});
   } else {
     body(std::false_type{});
+  }
+}
+
+template <typename Body>
+void DispatchSilu(GroupNormSilu silu, const Body& body) {
+  switch (silu) {
+    case GroupNormSilu::kNone:
+      return body(std::integral_constant<GroupNormSilu, GroupNormSilu::kNone>{});
+    case GroupNormSilu::kOfInput:
+      return body(std::integral_constant<GroupNormSilu, GroupNormSilu::kOfInput>{});
+    case GroupNormSilu::kOfOutput:
+      return body(std::integral_constant<GroupNormSilu, GroupNormSilu::kOfOutput>{});
   }
 }
 

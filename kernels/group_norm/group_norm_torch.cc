@@ -66,32 +66,30 @@ at::Tensor WorkspaceOf(const Arguments& arguments) {
   return at::empty({static_cast<int64_t>(bytes)}, arguments.x.options().dtype(at::kByte));
 }
 
-void ForwardOnCpu(const Arguments& arguments, bool with_statistics, const at::Tensor& residual, const at::Tensor& y) {
+void ForwardOnCpu(const Arguments& arguments, const at::Tensor& residual, const at::Tensor& y) {
   DispatchFloating(y.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     const auto x = ViewOf<const T, 2>(arguments.x);
     const View<const int64_t, 1> offsets = OffsetsView(arguments.offsets);
     const auto mean = ViewOf<double, 2>(arguments.mean), reciprocal_std = ViewOf<double, 2>(arguments.reciprocal_std);
-    if (!with_statistics) GroupNormStatisticsCpu<T>(x, offsets, arguments.options, mean, reciprocal_std);
+    GroupNormStatisticsCpu<T>(x, offsets, arguments.options, mean, reciprocal_std);
     GroupNormApplyCpu<T>(x, offsets, arguments.gamma.const_data_ptr<T>(), arguments.beta.const_data_ptr<T>(),
                          arguments.options, mean, reciprocal_std, ViewOf<T, 2>(y), ModulationOf<T>(arguments),
                          OptionalView<T>(residual));
   });
 }
 
-void ForwardOnCuda(const Arguments& arguments, bool with_statistics, const at::Tensor& residual, const at::Tensor& y) {
+void ForwardOnCuda(const Arguments& arguments, const at::Tensor& residual, const at::Tensor& y) {
   const cudaStream_t stream = CurrentStream(y);
+  const at::Tensor workspace = WorkspaceOf(arguments);
   float* const mean = arguments.mean.mutable_data_ptr<float>();
   float* const reciprocal_std = arguments.reciprocal_std.mutable_data_ptr<float>();
   DispatchFeature(y.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     const auto x = RowsOf<T>(arguments.x);
-    if (!with_statistics) {
-      const at::Tensor workspace = WorkspaceOf(arguments);
-      CheckCuda(GroupNormStatisticsCuda<T>(x, OffsetsOf(arguments), arguments.options, mean, reciprocal_std,
-                                           workspace.mutable_data_ptr(), stream),
-                "GroupNorm");
-    }
+    CheckCuda(GroupNormStatisticsCuda<T>(x, OffsetsOf(arguments), arguments.options, mean, reciprocal_std,
+                                         workspace.mutable_data_ptr(), stream),
+              "GroupNorm");
     CheckCuda(
         GroupNormApplyCuda<T>(x, OffsetsOf(arguments), ParametersOf(arguments), arguments.options, mean, reciprocal_std,
                               OptionalData<const T>(residual), static_cast<T*>(y.mutable_data_ptr()), stream),
@@ -103,7 +101,8 @@ struct Gradients {
   at::Tensor dx, dgamma, dbeta, dscale, dshift;
 };
 
-void BackwardOnCpu(const Arguments& arguments, const at::Tensor& dy, const Gradients& to) {
+// The addend may be undefined.
+void BackwardOnCpu(const Arguments& arguments, const at::Tensor& dy, const at::Tensor& addend, const Gradients& to) {
   DispatchFloating(dy.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     const bool modulated = to.dscale.defined();
@@ -112,11 +111,11 @@ void BackwardOnCpu(const Arguments& arguments, const at::Tensor& dy, const Gradi
                             ViewOf<const double, 2>(arguments.mean), ViewOf<const double, 2>(arguments.reciprocal_std),
                             ViewOf<T, 2>(to.dx), to.dgamma.mutable_data_ptr<T>(), to.dbeta.mutable_data_ptr<T>(),
                             ModulationOf<T>(arguments), modulated ? ViewOf<T, 2>(to.dscale) : View<T, 2>(),
-                            modulated ? ViewOf<T, 2>(to.dshift) : View<T, 2>());
+                            modulated ? ViewOf<T, 2>(to.dshift) : View<T, 2>(), OptionalView<T>(addend));
   });
 }
 
-void BackwardOnCuda(const Arguments& arguments, const at::Tensor& dy, const Gradients& to) {
+void BackwardOnCuda(const Arguments& arguments, const at::Tensor& dy, const at::Tensor& addend, const Gradients& to) {
   const at::Tensor workspace = WorkspaceOf(arguments);
   const GroupNormParameterGradients gradients = {OptionalData<float>(to.dgamma), OptionalData<float>(to.dbeta),
                                                  OptionalData<float>(to.dscale), OptionalData<float>(to.dshift)};
@@ -125,8 +124,8 @@ void BackwardOnCuda(const Arguments& arguments, const at::Tensor& dy, const Grad
     CheckCuda(
         GroupNormBackwardCuda<T>(OptionalData<const T>(dy), RowsOf<T>(arguments.x), OffsetsOf(arguments),
                                  ParametersOf(arguments), arguments.options, arguments.mean.const_data_ptr<float>(),
-                                 arguments.reciprocal_std.const_data_ptr<float>(), OptionalData<T>(to.dx), gradients,
-                                 workspace.mutable_data_ptr(), CurrentStream(dy)),
+                                 arguments.reciprocal_std.const_data_ptr<float>(), OptionalData<const T>(addend),
+                                 OptionalData<T>(to.dx), gradients, workspace.mutable_data_ptr(), CurrentStream(dy)),
         "GroupNorm");
   });
 }
@@ -145,47 +144,51 @@ at::Tensor ContiguousRows(const std::optional<at::Tensor>& tensor) {
 }
 
 struct GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma,
-                            const at::Tensor& beta, const std::optional<at::Tensor>& scale,
-                            const std::optional<at::Tensor>& shift, const std::optional<at::Tensor>& residual,
-                            const GroupNormInputs& inputs, const std::vector<int64_t>& offsets,
-                            const GroupNormOptions& options) {
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma,
+                               const at::Tensor& beta, const std::optional<at::Tensor>& scale,
+                               const std::optional<at::Tensor>& shift, const std::optional<at::Tensor>& residual,
+                               const GroupNormInputs& inputs, const std::vector<int64_t>& offsets,
+                               const GroupNormOptions& options, bool and_input) {
     const bool on_cpu = x.device().is_cpu();
+    const int64_t samples = static_cast<int64_t>(offsets.size()) - 1;
+    const at::TensorOptions of_statistics = x.options().dtype(on_cpu ? at::kDouble : at::kFloat);
     Arguments arguments = {x.contiguous(),
                            gamma.contiguous(),
                            beta.contiguous(),
                            ContiguousRows(scale),
                            ContiguousRows(shift),
-                           Contiguous(IfDefined(inputs.mean)),
-                           Contiguous(IfDefined(inputs.reciprocal_std)),
+                           at::empty({samples, options.groups}, of_statistics),
+                           at::empty({samples, options.groups}, of_statistics),
                            Contiguous(IfDefined(inputs.device_offsets)),
                            offsets,
                            options};
-    const bool with_statistics = arguments.mean.defined();
-    if (!with_statistics) {
-      const at::TensorOptions kind = x.options().dtype(on_cpu ? at::kDouble : at::kFloat);
-      arguments.mean = at::empty({arguments.samples(), options.groups}, kind);
-      arguments.reciprocal_std = at::empty({arguments.samples(), options.groups}, kind);
-    }
     if (!on_cpu && !arguments.device_offsets.defined()) {
-      arguments.device_offsets = at::empty({arguments.samples() + 1}, x.options().dtype(at::kLong));
+      arguments.device_offsets = at::empty({samples + 1}, x.options().dtype(at::kLong));
       CheckCuda(CopyGroupNormOffsetsCuda(OffsetsView(offsets), arguments.device_offsets.mutable_data_ptr<int64_t>(),
                                          CurrentStream(x)),
                 "GroupNorm");
     }
     at::Tensor y = at::empty(x.sizes(), arguments.x.options());
-    (on_cpu ? ForwardOnCpu : ForwardOnCuda)(arguments, with_statistics, Contiguous(residual), y);
+    (on_cpu ? ForwardOnCpu : ForwardOnCuda)(arguments, Contiguous(residual), y);
     context->save_for_backward({arguments.x, arguments.gamma, arguments.beta, arguments.scale, arguments.shift,
                                 arguments.mean, arguments.reciprocal_std, arguments.device_offsets});
     context->saved_data["offsets"] = offsets;
     context->saved_data["groups"] = options.groups;
     context->saved_data["epsilon"] = options.epsilon;
-    context->saved_data["silu"] = options.silu;
+    context->saved_data["silu"] = static_cast<int64_t>(options.silu);
     context->saved_data["residual"] = residual.has_value();
-    return y;
+    // Where only one of y and x is used further, the other's gradient is not to be made of zeros.
+    context->set_materialize_grads(false);
+    return and_input ? variable_list{y, x} : variable_list{y};
   }
 
   static variable_list backward(AutogradContext* context, variable_list output_gradients) {
+    const at::Tensor dx_elsewhere = output_gradients.size() > 1 ? output_gradients[1] : at::Tensor();
+    variable_list gradients(10);  // as many as forward has arguments
+    if (!output_gradients[0].defined()) {
+      gradients[0] = dx_elsewhere;
+      return gradients;
+    }
     const variable_list saved = context->get_saved_variables();
     const Arguments arguments = {saved[0],
                                  saved[1],
@@ -197,7 +200,7 @@ struct GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
                                  saved[7],
                                  context->saved_data["offsets"].toIntVector(),
                                  {context->saved_data["groups"].toInt(), context->saved_data["epsilon"].toDouble(),
-                                  context->saved_data["silu"].toBool()}};
+                                  static_cast<GroupNormSilu>(context->saved_data["silu"].toInt())}};
     const at::Tensor dy = output_gradients[0].contiguous();
     const at::TensorOptions of_parameters = arguments.gamma.options();
     Gradients to = {at::empty(dy.sizes(), dy.options()), at::empty(arguments.gamma.sizes(), of_parameters),
@@ -206,25 +209,29 @@ struct GroupNormFunction : public torch::autograd::Function<GroupNormFunction> {
       to.dscale = at::empty(arguments.scale.sizes(), of_parameters);
       to.dshift = at::empty(arguments.shift.sizes(), of_parameters);
     }
-    (dy.device().is_cpu() ? BackwardOnCpu : BackwardOnCuda)(arguments, dy, to);
-    const at::Tensor dresidual = context->saved_data["residual"].toBool() ? output_gradients[0] : at::Tensor();
-    return {to.dx, to.dgamma, to.dbeta, to.dscale, to.dshift, dresidual, at::Tensor(), at::Tensor(), at::Tensor()};
+    (dy.device().is_cpu() ? BackwardOnCpu : BackwardOnCuda)(arguments, dy, Contiguous(IfDefined(dx_elsewhere)), to);
+    gradients[0] = to.dx;
+    gradients[1] = to.dgamma;
+    gradients[2] = to.dbeta;
+    gradients[3] = to.dscale;
+    gradients[4] = to.dshift;
+    if (context->saved_data["residual"].toBool()) gradients[5] = output_gradients[0];
+    return gradients;
   }
 };
 
-}  // namespace
-
-at::Tensor GroupNorm(const at::Tensor& x, const std::vector<int64_t>& host_offsets, int64_t groups,
-                     const at::Tensor& gamma, const at::Tensor& beta, double epsilon, bool silu,
-                     const GroupNormInputs& inputs) {
+// Checks everything; y, and with `and_input` x.
+variable_list Apply(const at::Tensor& x, const std::vector<int64_t>& host_offsets, const at::Tensor& gamma,
+                    const at::Tensor& beta, const GroupNormOptions& options, const GroupNormInputs& inputs,
+                    bool and_input) {
   const at::Device device = DeviceOf(x, "GroupNorm", "x");
   CheckFloatingTensor(x, "GroupNorm", "x", {-1, -1}, device);
   const int64_t channels = x.size(1), samples = static_cast<int64_t>(host_offsets.size()) - 1;
   const at::ScalarType parameter_dtype = device.is_cpu() ? x.scalar_type() : at::kFloat;
   CheckTensor(gamma, "GroupNorm", "gamma", parameter_dtype, {channels}, device);
   CheckTensor(beta, "GroupNorm", "beta", parameter_dtype, {channels}, device);
-  TORCH_CHECK(groups > 0 && channels % groups == 0, "GroupNorm: ", channels, " channels cannot be split into ", groups,
-              " equal groups");
+  TORCH_CHECK(options.groups > 0 && channels % options.groups == 0, "GroupNorm: ", channels,
+              " channels cannot be split into ", options.groups, " equal groups");
   TORCH_CHECK(!host_offsets.empty() && host_offsets.front() == 0 && host_offsets.back() == x.size(0),
               "GroupNorm: host_offsets must begin with 0 and end with the number of rows, ", x.size(0));
   for (size_t b = 1; b < host_offsets.size(); ++b) {
@@ -237,17 +244,25 @@ at::Tensor GroupNorm(const at::Tensor& x, const std::vector<int64_t>& host_offse
   if (inputs.residual.defined()) {
     CheckTensor(inputs.residual, "GroupNorm", "residual", x.scalar_type(), {x.size(0), channels}, device);
   }
-  if (inputs.mean.defined() || inputs.reciprocal_std.defined()) {
-    const at::ScalarType dtype = device.is_cpu() ? at::kDouble : at::kFloat;
-    CheckTensor(inputs.mean, "GroupNorm", "mean", dtype, {samples, groups}, device);
-    CheckTensor(inputs.reciprocal_std, "GroupNorm", "reciprocal_std", dtype, {samples, groups}, device);
-  }
   if (inputs.device_offsets.defined() && !device.is_cpu()) {
     CheckTensor(inputs.device_offsets, "GroupNorm", "device_offsets", at::kLong, {samples + 1}, device);
   }
   return GroupNormFunction::apply(x, gamma, beta, IfDefined(inputs.scale), IfDefined(inputs.shift),
-                                  IfDefined(inputs.residual), inputs, host_offsets,
-                                  GroupNormOptions{groups, epsilon, silu});
+                                  IfDefined(inputs.residual), inputs, host_offsets, options, and_input);
+}
+
+}  // namespace
+
+at::Tensor GroupNorm(const at::Tensor& x, const std::vector<int64_t>& host_offsets, const at::Tensor& gamma,
+                     const at::Tensor& beta, const GroupNormOptions& options, const GroupNormInputs& inputs) {
+  return Apply(x, host_offsets, gamma, beta, options, inputs, /*and_input=*/false)[0];
+}
+
+std::pair<at::Tensor, at::Tensor> GroupNormAndInput(const at::Tensor& x, const std::vector<int64_t>& host_offsets,
+                                                    const at::Tensor& gamma, const at::Tensor& beta,
+                                                    const GroupNormOptions& options, const GroupNormInputs& inputs) {
+  const variable_list result = Apply(x, host_offsets, gamma, beta, options, inputs, /*and_input=*/true);
+  return {result[0], result[1]};
 }
 
 }  // namespace cubist

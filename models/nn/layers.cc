@@ -1,13 +1,12 @@
 #include "models/nn/layers.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/silu.h>
 
 #include <cmath>
 
-#include "kernels/group_norm/group_norm_torch.h"
+#include "kernels/silu_add/silu_add_torch.h"
 
 namespace cubist {
 namespace {
@@ -16,6 +15,12 @@ constexpr double kNormEpsilon = 1e-5;
 
 Initialization UniformByFanIn(int64_t fan_in) {
   return Initialization::Uniform(1.0 / std::sqrt(static_cast<double>(fan_in)));
+}
+
+GroupNormInputs InputsOf(const VoxelDomain& domain) {
+  GroupNormInputs inputs;
+  inputs.device_offsets = domain.device_offsets();
+  return inputs;
 }
 
 }  // namespace
@@ -38,8 +43,13 @@ GroupNormalization::GroupNormalization(int64_t channels, int64_t groups)
       weight_(RegisterParameter("weight", {channels}, Initialization::Constant(1))),
       bias_(RegisterParameter("bias", {channels}, Initialization::Constant(0))) {}
 
-at::Tensor GroupNormalization::Forward(const VoxelDomain& domain, const at::Tensor& x) const {
-  return GroupNorm(x, domain.offsets(), static_cast<int>(groups_), weight_, bias_, kNormEpsilon);
+at::Tensor GroupNormalization::Forward(const VoxelDomain& domain, const at::Tensor& x, GroupNormSilu silu) const {
+  return GroupNorm(x, domain.offsets(), weight_, bias_, {groups_, kNormEpsilon, silu}, InputsOf(domain));
+}
+
+std::pair<at::Tensor, at::Tensor> GroupNormalization::ForwardAndInput(const VoxelDomain& domain,
+                                                                      const at::Tensor& x) const {
+  return GroupNormAndInput(x, domain.offsets(), weight_, bias_, {groups_, kNormEpsilon}, InputsOf(domain));
 }
 
 Convolution::Convolution(int64_t in_channels, int64_t out_channels, bool with_bias)
@@ -57,8 +67,14 @@ ConvolutionBlock::ConvolutionBlock(int64_t in_channels, int64_t out_channels, in
   RegisterModule("Conv", convolution_);
 }
 
-at::Tensor ConvolutionBlock::Forward(const VoxelDomain& domain, const at::Tensor& x) const {
-  return at::silu(convolution_.Forward(domain, norm_.Forward(domain, x)));
+at::Tensor ConvolutionBlock::Forward(const VoxelDomain& domain, const at::Tensor& x, GroupNormSilu silu) const {
+  return convolution_.Forward(domain, norm_.Forward(domain, x, silu));
+}
+
+std::pair<at::Tensor, at::Tensor> ConvolutionBlock::ForwardAndInput(const VoxelDomain& domain,
+                                                                    const at::Tensor& x) const {
+  auto [normalised, again] = norm_.ForwardAndInput(domain, x);
+  return {convolution_.Forward(domain, normalised), std::move(again)};
 }
 
 ResidualBlock::ResidualBlock(int64_t in_channels, int64_t middle_channels, int64_t out_channels, int64_t groups)
@@ -69,8 +85,10 @@ ResidualBlock::ResidualBlock(int64_t in_channels, int64_t middle_channels, int64
 }
 
 at::Tensor ResidualBlock::Forward(const VoxelDomain& domain, const at::Tensor& x) const {
-  const at::Tensor h = second_.Forward(domain, first_.Forward(domain, x));
-  return h + (skip_.has_value() ? skip_->Forward(x) : x);
+  auto [h, skipped] = first_.ForwardAndInput(domain, x);
+  h = second_.Forward(domain, h, GroupNormSilu::kOfInput);
+  if (skip_.has_value()) skipped = skip_->Forward(skipped);
+  return SiluAdd(h, skipped);
 }
 
 Head::Head(int64_t channels, int64_t out_channels, int64_t groups)
@@ -80,7 +98,7 @@ Head::Head(int64_t channels, int64_t out_channels, int64_t groups)
 }
 
 at::Tensor Head::Forward(const VoxelDomain& domain, const at::Tensor& x) const {
-  return out_.Forward(block_.Forward(domain, x)).to(out_.dtype());
+  return out_.Forward(at::silu(block_.Forward(domain, x))).to(out_.dtype());
 }
 
 }  // namespace cubist

@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
+#include "kernels/group_norm/group_norm_torch.h"
 #include "models/nn/module.h"
 #include "models/nn/voxel_domain.h"
 
@@ -44,7 +46,9 @@ class Embedding : public Module {
 class GroupNormalization : public Module {
  public:
   GroupNormalization(int64_t channels, int64_t groups);
-  at::Tensor Forward(const VoxelDomain& domain, const at::Tensor& x) const;
+  at::Tensor Forward(const VoxelDomain& domain, const at::Tensor& x, GroupNormSilu silu = GroupNormSilu::kNone) const;
+  // The same, and x for its other uses (GroupNormAndInput).
+  std::pair<at::Tensor, at::Tensor> ForwardAndInput(const VoxelDomain& domain, const at::Tensor& x) const;
 
  private:
   int64_t groups_;
@@ -62,18 +66,21 @@ class Convolution : public Module {
   at::Tensor weight_, bias_;
 };
 
-// The order "gcs": group normalisation, convolution without bias, SiLU.
+// Group normalisation and a convolution without bias: what precedes SiLU in the order "gcs". SiLU is left to whatever
+// takes the result, since it costs nothing as part of another operation.
 class ConvolutionBlock : public Module {
  public:
   ConvolutionBlock(int64_t in_channels, int64_t out_channels, int64_t groups);
-  at::Tensor Forward(const VoxelDomain& domain, const at::Tensor& x) const;
+  at::Tensor Forward(const VoxelDomain& domain, const at::Tensor& x, GroupNormSilu silu = GroupNormSilu::kNone) const;
+  // The same, and x for its other uses (GroupNormAndInput).
+  std::pair<at::Tensor, at::Tensor> ForwardAndInput(const VoxelDomain& domain, const at::Tensor& x) const;
 
  private:
   GroupNormalization norm_;
   Convolution convolution_;
 };
 
-// Two blocks plus a skip connection (1x1x1 with bias where the channel count changes).
+// Two blocks with SiLU plus a skip connection (1x1x1 with bias where the channel count changes).
 class ResidualBlock : public Module {
  public:
   ResidualBlock(int64_t in_channels, int64_t middle_channels, int64_t out_channels, int64_t groups);
@@ -84,7 +91,8 @@ class ResidualBlock : public Module {
   std::optional<Linear> skip_;
 };
 
-// A block and a 1x1x1 convolution to logits, which are of the parameters' dtype whatever that of the features.
+// A block with SiLU and a 1x1x1 convolution to logits, which are of the parameters' dtype whatever that of the
+// features.
 class Head : public Module {
  public:
   Head(int64_t channels, int64_t out_channels, int64_t groups);

@@ -1,6 +1,7 @@
 #include "models/nn/voxel_domain.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/conv3d.h>
 #include <ATen/ops/stack.h>
 
@@ -19,15 +20,21 @@ std::optional<at::Tensor> Optional(const at::Tensor& tensor) {
 }  // namespace
 
 VoxelDomain::VoxelDomain(VoxelGrid grid, at::Tensor neighbor_map)
-    : grid_(std::move(grid)), neighbor_map_(std::move(neighbor_map)), offsets_(grid_.host_offsets) {}
+    : grid_(std::move(grid)),
+      neighbor_map_(std::move(neighbor_map)),
+      offsets_(grid_.host_offsets),
+      device_offsets_(grid_.offsets) {}
 
 absl::StatusOr<VoxelDomain> VoxelDomain::Sparse(VoxelGrid grid) {
   ASSIGN_OR_RETURN(at::Tensor neighbor_map, NeighborMap(grid));
   return VoxelDomain(std::move(grid), std::move(neighbor_map));
 }
 
-VoxelDomain::VoxelDomain(int64_t batch_size, std::array<int, 3> dims) : dims_(dims) {
-  for (int64_t b = 0; b <= batch_size; ++b) offsets_.push_back(b * dims[0] * dims[1] * dims[2]);
+VoxelDomain::VoxelDomain(int64_t batch_size, std::array<int, 3> dims, at::Device device) : dims_(dims) {
+  const int64_t cells = int64_t{dims[0]} * dims[1] * dims[2];
+  for (int64_t b = 0; b <= batch_size; ++b) offsets_.push_back(b * cells);
+  // Worked out there: nothing is copied, so that the host does not wait.
+  device_offsets_ = at::arange(batch_size + 1, at::TensorOptions().dtype(at::kLong).device(device)).mul_(cells);
 }
 
 at::Tensor VoxelDomain::Convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const {

@@ -19,15 +19,17 @@ class VoxelDomain {
  public:
   // The voxels of `grid`, rows in its canonical order. Builds the neighbour map once.
   static absl::StatusOr<VoxelDomain> Sparse(VoxelGrid grid);
-  // All cells of `batch_size` boxes of extent dims = (X, Y, Z): rows are [B, X, Y, Z, C], dense, with z
-  // fastest, which is the channels-last layout of a dense convolution.
-  VoxelDomain(int64_t batch_size, std::array<int, 3> dims);
+  // All cells of `batch_size` boxes of extent dims = (X, Y, Z), for features on `device`: rows are [B, X, Y, Z, C],
+  // dense, with z fastest, which is the channels-last layout of a dense convolution.
+  VoxelDomain(int64_t batch_size, std::array<int, 3> dims, at::Device device = at::kCPU);
 
   bool is_dense() const { return dims_.has_value(); }
   // The sparse grid; only when not dense.
   const VoxelGrid& grid() const { return grid_; }
   // First row of each sample and, last, the number of rows: [B + 1].
   const std::vector<int64_t>& offsets() const { return offsets_; }
+  // The same on the features' device: int64 [B + 1].
+  const at::Tensor& device_offsets() const { return device_offsets_; }
   int64_t rows() const { return offsets_.back(); }
   int64_t batch_size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
 
@@ -46,6 +48,7 @@ class VoxelDomain {
   at::Tensor neighbor_map_;  // int32 [27, N], sparse only
   std::optional<std::array<int, 3>> dims_;
   std::vector<int64_t> offsets_;
+  at::Tensor device_offsets_;
 };
 
 // World positions of voxel centres in metres, computed in double.

@@ -177,7 +177,7 @@ absl::StatusOr<Latent> VoxelVaeNetwork::Encode(const VoxelPyramid& voxels, const
   }
 
   ASSIGN_OR_RETURN(x, FillNeck(voxels.grids.back(), x));
-  const VoxelDomain neck(finest.batch_size(), NeckDims());
+  const VoxelDomain neck(finest.batch_size(), NeckDims(), x.device());
   for (const auto& block : pre_latent_) x = block->Forward(neck, x);
   x = pre_latent_convolution_->Forward(neck, pre_latent_norm_->Forward(neck, x)).to(embedded.scalar_type());
   const int64_t channels = options_.LatentChannels();
@@ -219,7 +219,7 @@ absl::StatusOr<Reconstruction> VoxelVaeNetwork::Decode(const at::Tensor& z, int6
   const std::array<int, 3> first = NeckFirst(), dims = NeckDims();
   Reconstruction result;
 
-  VoxelDomain domain(batch_size, dims);
+  VoxelDomain domain(batch_size, dims, z.device());
   at::Tensor x = Features(z);
   for (const auto& block : post_latent_) x = block->Forward(domain, x);
   at::Tensor ijk = BoxCoordinates(batch_size, dims, first, z.device());

@@ -31,6 +31,7 @@
 #include "kernels/mesh_voxels/mesh_voxels_torch.h"
 #include "kernels/nearest_voxel/nearest_voxel_torch.h"
 #include "kernels/random_normal/random_normal_torch.h"
+#include "kernels/silu_add/silu_add_torch.h"
 #include "kernels/sparse_conv/sparse_conv_torch.h"
 #include "kernels/voxel_grid/voxel_grid_torch.h"
 
@@ -89,7 +90,13 @@ const std::map<std::string, std::function<void()>>& Operations() {
       {"GroupNorm",
        [] {
          const at::Tensor x = Floats({0, 4}), gamma = Floats({4}), beta = Floats({4});
-         ExpectNothing(GroupNorm(x, {0, 0, 0}, 2, gamma, beta), {0, 4}, {x, gamma, beta});
+         ExpectNothing(GroupNorm(x, {0, 0, 0}, gamma, beta, {2}), {0, 4}, {x, gamma, beta});
+       }},
+      {"GroupNormAndInput",
+       [] {
+         const at::Tensor x = Floats({0, 4}), gamma = Floats({4}), beta = Floats({4});
+         const auto [y, again] = GroupNormAndInput(x, {0, 0, 0}, gamma, beta, {2});
+         ExpectNothing(y.add(again), {0, 4}, {x, gamma, beta});
        }},
       {"LatentSample",
        [] {
@@ -101,6 +108,11 @@ const std::map<std::string, std::function<void()>>& Operations() {
        [] {
          const at::Tensor x = Floats({0, 4});
          ExpectNothing(MaxPool(x, Longs({0}), 0), {0, 4}, {x});
+       }},
+      {"SiluAdd",
+       [] {
+         const at::Tensor x = Floats({0, 4}), residual = Floats({0, 4});
+         ExpectNothing(SiluAdd(x, residual), {0, 4}, {x, residual});
        }},
       {"SparseConv3d",
        [] {
