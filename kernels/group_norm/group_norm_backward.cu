@@ -146,8 +146,7 @@ __global__ void __launch_bounds__(kFinishThreads)
   }
 }
 
-// The addend may be null.
-template <typename T, int kWidth, GroupNormSilu kSilu>
+template <typename T, int kWidth, GroupNormSilu kSilu, bool kAddend>
 __global__ void __launch_bounds__(kThreads, kBlocksOfGradient)
     ApplyGradient(const T* dy, const T* x, const int64_t* offsets, int64_t samples, int channels, int rows_per_block,
                   Affine affine, const float* terms, const T* addend, T* dx, bool streamed) {
@@ -158,7 +157,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfGradient)
   const int64_t origin = part.begin * channels + channel;
   dy += origin;
   x += origin;
-  if (addend != nullptr) addend += origin;
+  if (kAddend) addend += origin;
   dx += origin;
   const int step = blockDim.y * channels;
   for (int last = (part.rows - 1 - static_cast<int>(threadIdx.y)) * channels; last >= 0; last -= kPacksOfTwo * step) {
@@ -168,7 +167,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfGradient)
       if (at < 0) break;
       dy_pack[i] = LoadLast<kWidth>(dy, at);
       x_pack[i] = LoadLast<kWidth>(x, at);
-      if (addend != nullptr) addend_pack[i] = LoadLast<kWidth>(addend, at);
+      if (kAddend) addend_pack[i] = LoadLast<kWidth>(addend, at);
     }
     for (int i = 0; i < kPacksOfTwo; ++i) {
       const int at = last - i * step;
@@ -178,7 +177,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOfGradient)
         const Element element = ElementOf<kSilu>(map, j, ToFloat(x_pack[i].value[j]), ToFloat(dy_pack[i].value[j]));
         value[j] = map.factor[j] * element.dz + (map.of_away[j] * element.away + map.summand[j]);
         if (kSilu == GroupNormSilu::kOfInput) value[j] *= element.slope;
-        if (addend != nullptr) value[j] += ToFloat(addend_pack[i].value[j]);
+        if (kAddend) value[j] += ToFloat(addend_pack[i].value[j]);
       }
       Store(dx, at, value, streamed);
     }
@@ -216,9 +215,11 @@ cudaError_t GroupNormBackwardCuda(const T* dy, View<const T, 2> x, const GroupNo
         const int64_t rows_per_block = ApplyRowsPerBlock(x.shape[0], shape);
         const dim3 grid(static_cast<unsigned>(BlockCount(offsets.host, rows_per_block)),
                         static_cast<unsigned>(shape.tiles));
-        ApplyGradient<T, width, silu>
-            <<<grid, shape.threads, 0, stream>>>(dy, x.data, offsets.device, samples, channel_count,
-                                                 static_cast<int>(rows_per_block), affine, terms, addend, dx, streamed);
+        DispatchBool(addend != nullptr, [&](auto with_addend) {
+          ApplyGradient<T, width, silu, with_addend><<<grid, shape.threads, 0, stream>>>(
+              dy, x.data, offsets.device, samples, channel_count, static_cast<int>(rows_per_block), affine, terms,
+              addend, dx, streamed);
+        });
       }
     });
   });

@@ -3,6 +3,7 @@
 
 #include <cuda_bf16.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <tuple>
@@ -26,6 +27,16 @@ namespace {
 
 // An empty sample first, inside and last; one of a single row; some of several blocks of rows.
 const std::vector<int64_t> kOffsets = {0, 0, 1400, 1400, 1401, 4000, 4000};
+
+// The same with fewer rows where there are many channels: most of a test's time is the CPU's.
+std::vector<int64_t> OffsetsFor(int64_t channels) {
+  const int64_t fewer = std::max<int64_t>(1, channels / 96);
+  std::vector<int64_t> offsets = {0};
+  for (size_t b = 1; b < kOffsets.size(); ++b) {
+    offsets.push_back(offsets.back() + (kOffsets[b] - kOffsets[b - 1] + fewer - 1) / fewer);
+  }
+  return offsets;
+}
 
 constexpr GroupNormSilu kSilu = GroupNormSilu::kOfOutput;
 
@@ -112,12 +123,13 @@ class GroupNormCudaShape : public ::testing::TestWithParam<std::tuple<int, int, 
 
 TEST_P(GroupNormCudaShape, MatchesTheCpu) {
   const auto [channels, groups, dtype] = GetParam();
+  const std::vector<int64_t> offsets = OffsetsFor(channels);
   for (const GroupNormSilu silu : {GroupNormSilu::kNone, GroupNormSilu::kOfInput, kSilu}) {
     for (const bool modulated : {false, true}) {
       for (const bool residual : {false, true}) {
         SCOPED_TRACE(testing::Message() << "silu " << static_cast<int>(silu) << " modulated " << modulated
                                         << " residual " << residual);
-        ExpectMatch(MakeInputs(kOffsets, channels, modulated, residual, dtype), kOffsets, groups, silu);
+        ExpectMatch(MakeInputs(offsets, channels, modulated, residual, dtype), offsets, groups, silu);
       }
     }
   }
@@ -183,7 +195,7 @@ TEST(GroupNormCuda, MeanFarFromZero) {
 }
 
 TEST(GroupNormCuda, SameBitsInEveryRun) {
-  const std::vector<int64_t> offsets = {0, 70000, 200000};
+  const std::vector<int64_t> offsets = {0, 20000, 50000};
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const Inputs in = MakeInputs(offsets, 64, true, true, dtype);
     const Results first = RunGroupNorm(in, offsets, 8, kSilu, true);

@@ -12,7 +12,6 @@
 
 namespace cubist {
 
-inline constexpr int kTileRows = 128;       // of a block of either path
 inline constexpr int kPieceBytes = 64;      // of a row: what a quad of lanes reads at once, 16 bytes each
 inline constexpr int kTileColumnUnit = 32;  // columns of y that a quad of lanes writes at once
 

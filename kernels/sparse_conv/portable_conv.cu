@@ -13,6 +13,7 @@ namespace cubist {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr int kTileRows = 128;  // of a block
 constexpr int kStages = 4;
 
 // Parts of eight rows-by-16-bytes of A, and one of B, multiplied: the share of two instructions.

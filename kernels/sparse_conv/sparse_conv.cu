@@ -19,14 +19,13 @@ __device__ inline void StoreWeight(float value, bool round, float* to) {
 }
 __device__ inline void StoreWeight(float value, bool, __nv_bfloat16* to) { *to = __float2bfloat16_rn(value); }
 
-// A thread packs the 27 numbers of one pair of a step channel and a matrix column, which stand together in the
-// parameter.
+// A thread packs three numbers, beside each other in the parameter, of one pair of a step channel and a matrix column.
 template <typename T>
 __global__ void __launch_bounds__(kPackThreads)
     PackKernel(View<const float, 5> weight, bool for_gradient, bool round, bool hopper, int columns, int channels,
                int steps, T* packed) {
   const int channel = blockIdx.x * kPackThreads + threadIdx.x;
-  const int position = blockIdx.y;
+  const int position = blockIdx.y, k0 = blockIdx.z / 3, k1 = blockIdx.z % 3;
   if (channel >= steps * channels) return;
   const int64_t output = OutputColumn(position);
   const int64_t o = for_gradient ? channel : output, i = for_gradient ? output : channel;
@@ -34,16 +33,10 @@ __global__ void __launch_bounds__(kPackThreads)
   const int64_t block = position / columns, step = channel / channels;
   const int element = PackedElement(hopper, columns, channels, position % columns, channel % channels);
 #pragma unroll
-  for (int k0 = 0; k0 < 3; ++k0) {
-#pragma unroll
-    for (int k1 = 0; k1 < 3; ++k1) {
-#pragma unroll
-      for (int k2 = 0; k2 < 3; ++k2) {
-        const int tap = for_gradient ? kConvTaps - 1 - ConvTap(k0, k1, k2) : ConvTap(k0, k1, k2);
-        StoreWeight(exists ? weight(o, i, k0, k1, k2) : 0.0f, round,
-                    packed + ((block * kConvTaps + tap) * steps + step) * columns * channels + element);
-      }
-    }
+  for (int k2 = 0; k2 < 3; ++k2) {
+    const int tap = for_gradient ? kConvTaps - 1 - ConvTap(k0, k1, k2) : ConvTap(k0, k1, k2);
+    StoreWeight(exists ? weight(o, i, k0, k1, k2) : 0.0f, round,
+                packed + ((block * kConvTaps + tap) * steps + step) * columns * channels + element);
   }
 }
 
@@ -126,7 +119,7 @@ cudaError_t PackSparseConvWeightsCuda(View<const float, 5> weight, bool for_grad
   const int steps = static_cast<int>(CeilDivide<int64_t>(layout.inputs, channels));
   const int positions = static_cast<int>(CeilDivide<int64_t>(layout.outputs, columns)) * columns;
   const bool hopper = layout.path == SparseConvPath::kHopper;
-  const dim3 grid(CeilDivide(steps * channels, kPackThreads), positions);
+  const dim3 grid(CeilDivide(steps * channels, kPackThreads), positions, 9);
   if (layout.math == SparseConvMath::kBfloat16) {
     PackKernel<<<grid, kPackThreads, 0, stream>>>(weight, for_gradient, false, hopper, columns, channels, steps,
                                                   static_cast<__nv_bfloat16*>(packed));

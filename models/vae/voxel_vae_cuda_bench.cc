@@ -2,9 +2,11 @@
 //   voxel_vae_cuda_bench [VOXELS]
 // VOXELS: int32 rows (sample, i, j, k) of level 0 of one scene, as tests/peers makes them; else a made-up street.
 // First the loss in BF16 and TF32 is held against strict FP32 on the same scene; then forward and backward are timed,
-// with the decoder's masks forced to the ground truth, and free ones at random initialisation.
+// with the decoder's masks forced to the ground truth, free ones at random initialisation, and masks that fill level 0
+// up to the limit of candidates.
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -61,13 +63,15 @@ class MicroStep {
     for (cudaEvent_t& event : events_) (void)cudaEventDestroy(event);
   }
 
-  // Returns the loss.
-  at::Tensor Run(bool forced) {
+  // What the decoder keeps when it predicts the scene.
+  const std::vector<at::Tensor>& truth() const { return scene_.occupied; }
+
+  // `occupied`: as in VoxelVaeNetwork::Decode(). Returns the loss.
+  at::Tensor Run(const std::vector<at::Tensor>& occupied) {
     Mark(0);
     const Latent latent = *network_.Encode(scene_.voxels, scene_.labels, scene_.noise);
     Mark(1);
-    const Reconstruction reconstruction =
-        *network_.Decode(latent.sample, 1, forced ? scene_.occupied : std::vector<at::Tensor>());
+    const Reconstruction reconstruction = *network_.Decode(latent.sample, 1, occupied);
     Mark(2);
     const VoxelVaeLoss loss = *ComputeVoxelVaeLoss({}, scene_.voxels, scene_.labels, latent, reconstruction);
     Mark(3);
@@ -82,10 +86,10 @@ class MicroStep {
   }
 
   // Prints a table of the parts' medians.
-  void PrintParts(bool forced) {
+  void PrintParts(const std::vector<at::Tensor>& occupied) {
     std::vector<float> times[kNumParts];
     for (int i = -2; i < kRepetitions; ++i) {
-      (void)Run(forced);
+      (void)Run(occupied);
       CheckCuda(cudaEventSynchronize(events_[kNumParts]), "MicroStep");
       for (int part = 0; part < kNumParts; ++part) {
         float time = 0;
@@ -125,8 +129,25 @@ double NeckOperations(const VoxelVaeOptions& options) {
   return 2 * 27 * cells * (8 * c * c + c * 2 * latent + latent * c);
 }
 
+// Masks that keep on each level as many cells, evenly spread, as may have children, and on level 0 all.
+std::vector<at::Tensor> MasksAtTheLimit(const VoxelVaeOptions& options) {
+  std::vector<at::Tensor> masks;
+  int64_t cells = VoxelVaeNetwork(options).NeckCells();
+  for (int level = options.num_levels - 1; level >= 0; --level) {
+    const std::array<int, 3> factor = level == 0 ? std::array<int, 3>{1, 1, 1} : options.PoolingFactor(level);
+    const int64_t children = int64_t{factor[0]} * factor[1] * factor[2];
+    const int64_t kept = std::min(cells, options.max_candidates / children);
+    const at::Tensor before =  // cells kept of those before each
+        at::arange(cells + 1, at::TensorOptions().dtype(at::kLong).device(at::kCUDA)).mul(kept).div(cells, "floor");
+    masks.push_back(before.narrow(0, 1, cells).ne(before.narrow(0, 0, cells)));
+    cells = kept * children;
+  }
+  return masks;
+}
+
 double LossOf(const VoxelVaeOptions& options, const at::Tensor& voxels) {
-  return MicroStep(options, voxels).Run(/*forced=*/true).item<double>();
+  MicroStep step(options, voxels);
+  return step.Run(step.truth()).item<double>();
 }
 
 int Main(int argc, char** argv) {
@@ -147,18 +168,22 @@ int Main(int argc, char** argv) {
       std::printf("FAILED: the loss in %s is off by %.2e\n", precision, error);
       good = false;
     }
-    for (const bool forced : {true, false}) {
+    for (const std::string masks : {"forced", "free", "most"}) {
+      if (masks == "most" && !bfloat16) continue;
       c10::cuda::CUDACachingAllocator::emptyCache();
       c10::cuda::CUDACachingAllocator::resetPeakStats(0);
       MicroStep step(options, voxels);
       BenchmarkWork work;
       work.operations = 3 * NeckOperations(options);
       work.relative_error = error;
-      const std::string name = std::string("micro-step, ") + (forced ? "forced masks, " : "free masks, ") + precision;
-      (void)step.Run(forced);
+      const std::vector<at::Tensor> occupied = masks == "forced" ? step.truth()
+                                               : masks == "most" ? MasksAtTheLimit(options)
+                                                                 : std::vector<at::Tensor>();
+      (void)step.Run(occupied);
       benchmark.TimeInARow(
-          name, std::to_string(step.voxels()) + " voxels", work, [&] { (void)step.Run(forced); }, kRepetitions);
-      step.PrintParts(forced);
+          "micro-step, " + masks + " masks, " + precision, std::to_string(step.voxels()) + " voxels", work,
+          [&] { (void)step.Run(occupied); }, kRepetitions);
+      step.PrintParts(occupied);
       const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(0);
       std::printf("  candidates and voxels: %s; peak memory %.1f GiB\n", step.Sizes().c_str(),
                   static_cast<double>(stats.allocated_bytes[0].peak) / (1 << 30));
