@@ -1,7 +1,5 @@
 #include "tools/training/loop/run.h"
 
-#include <c10/util/Exception.h>
-
 #include <memory>
 #include <optional>
 #include <utility>
@@ -17,6 +15,7 @@
 #include "tools/training/launch/rendezvous_environment.h"
 #include "tools/training/logging/ledger.h"
 #include "tools/training/logging/wandb_logger.h"
+#include "tools/training/loop/catch_exceptions.h"
 #include "tools/training/loop/optimizer_state.h"
 #include "tools/training/loop/replay.h"
 #include "tools/training/loop/run_logger.h"
@@ -118,14 +117,10 @@ absl::Status Run(const ValidatedExperiment& experiment, const RunOptions& option
 }  // namespace
 
 absl::Status RunTraining(const ValidatedExperiment& experiment, const RunOptions& options, Communicator& communicator) {
-  try {
-    if (options.replay_step > 0) return ReplayStep(experiment, options, communicator);
-    return Run(experiment, options, communicator);
-  } catch (const c10::Error& error) {
-    return InternalError(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    return InternalError(error.what());
-  }
+  return CatchExceptions([&] {
+    return options.replay_step > 0 ? ReplayStep(experiment, options, communicator)
+                                   : Run(experiment, options, communicator);
+  });
 }
 
 }  // namespace cubist

@@ -44,6 +44,8 @@ FlatOptimizerOptions OptimizerOptions(const Experiment& experiment) {
 absl::Status SetUpLibTorch(const Training& training, const at::Device& device) {
   at::Context& context = at::globalContext();
   context.setDeterministicAlgorithms(training.deterministic(), /*warn_only=*/false);
+  // Else LibTorch writes NaN to every new tensor, to show what is never written.
+  context.setDeterministicFillUninitializedMemory(false);
   if (device.is_cpu()) return absl::OkStatus();
   if (!at::hasCUDA()) {
     return ConfigError("--device cuda: CUDA finds no GPU that it can use here");

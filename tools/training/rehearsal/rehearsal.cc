@@ -3,7 +3,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros_like.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <chrono>
@@ -24,6 +23,7 @@
 #include "tools/tasks/task.h"
 #include "tools/training/checkpoint/checkpoint_store.h"
 #include "tools/training/checkpoint/run_folder.h"
+#include "tools/training/loop/catch_exceptions.h"
 #include "tools/training/loop/optimizer_state.h"
 #include "tools/training/loop/run_parts.h"
 #include "tools/training/loop/run_start.h"
@@ -507,14 +507,10 @@ absl::Status Rehearsal::Preflight() {
 
 absl::Status RehearseRun(const ValidatedExperiment& experiment, const RunOptions& run, const RehearsalOptions& options,
                          Communicator& communicator) {
-  try {
+  return CatchExceptions([&] {
     Rehearsal rehearsal(experiment, run, options, communicator);
     return options.preflight ? rehearsal.Preflight() : rehearsal.DryRun();
-  } catch (const c10::Error& error) {
-    return InternalError(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    return InternalError(error.what());
-  }
+  });
 }
 
 }  // namespace cubist
