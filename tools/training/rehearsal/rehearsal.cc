@@ -3,6 +3,9 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros_like.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <cuda_runtime_api.h>
 
 #include <algorithm>
 #include <chrono>
@@ -77,6 +80,7 @@ class Rehearsal {
   absl::StatusOr<DiskEstimate> Disk(uint64_t checkpoint_bytes) const;
   // The row of `peak` bytes a rank.
   absl::Status ReportMemory(uint64_t peak);
+  void ReportGpuMemory() const;
   int64_t SamplesPerEpoch() const;
 
   // Whether some rank was asked to stop. All ranks call it.
@@ -207,7 +211,18 @@ absl::Status Rehearsal::ReportMemory(uint64_t peak) {
                     "fewer data.prefetch_batches");
   }
   Row(fits ? (options_.preflight ? Verdict::kOk : Verdict::kNone) : Verdict::kWarning, "memory", text);
+  ReportGpuMemory();
   return absl::OkStatus();
+}
+
+void Rehearsal::ReportGpuMemory() const {
+  if (run_.device != "cuda") return;
+  size_t available = 0, total = 0;
+  if (cudaMemGetInfo(&available, &total) != cudaSuccess) return;
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(c10::cuda::current_device());
+  Row(options_.preflight ? Verdict::kOk : Verdict::kNone, "GPU memory",
+      absl::StrCat("peak ", FormatBytes(static_cast<uint64_t>(stats.reserved_bytes[0].peak)), " of ",
+                   FormatBytes(total), "; a batch that the decoder fills with more voxels takes more"));
 }
 
 // ---- The dry run ----
