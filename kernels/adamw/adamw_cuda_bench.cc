@@ -111,8 +111,15 @@ void Run(Benchmark& benchmark, int64_t size) {
   const double their_reduction = benchmark.Time("  LibTorch: norm, isfinite.all", shape, {0, 4 * n}, [&] {
     const at::Tensor their_norm = gradient.norm(2, at::kDouble), all = at::isfinite(gradient).all();
   });
-  benchmark.Time("clamp in place", shape, {0, 8 * n, 0}, [&] { ClampGradient(gradient, 10.0); });
   const at::Tensor one = at::full({1}, 1.0, kOnGpu.dtype(at::kDouble));
+  const at::Tensor changed = gradient.clone();
+  ClampGradient(changed, kClip);
+  ScaleGradient(changed, one.mul(0.5));
+  if (!changed.equal(gradient.clamp(-kClip, kClip).mul(0.5))) {
+    std::printf("verification failed: clamped and scaled\n");
+    std::exit(1);
+  }
+  benchmark.Time("clamp in place", shape, {0, 8 * n, 0}, [&] { ClampGradient(gradient, 10.0); });
   benchmark.Time("scale in place", shape, {0, 8 * n, 0}, [&] { ScaleGradient(gradient, one); });
   std::printf("%s: step %.2f times, finite and norm %.2f times as fast as LibTorch\n", shape.c_str(), theirs / ours,
               their_reduction / reduction);

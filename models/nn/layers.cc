@@ -98,7 +98,8 @@ Head::Head(int64_t channels, int64_t out_channels, int64_t groups)
 }
 
 at::Tensor Head::Forward(const VoxelDomain& domain, const at::Tensor& x) const {
-  return out_.Forward(at::silu(block_.Forward(domain, x))).to(out_.dtype());
+  // Widened before the last layer: rounded logits would tie.
+  return out_.Forward(at::silu(block_.Forward(domain, x)).to(out_.dtype()));
 }
 
 }  // namespace cubist

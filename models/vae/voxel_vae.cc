@@ -203,9 +203,10 @@ absl::Status VoxelVaeNetwork::CheckCandidates(int level, const VoxelGrid& grid) 
   for (int64_t b = 0; b < grid.batch_size(); ++b) {
     const int64_t candidates = grid.host_offsets[b + 1] - grid.host_offsets[b];
     if (candidates <= options_.max_candidates) continue;
-    return ConfigError(absl::StrCat("the decoder has ", candidates, " candidate voxels on level ", level,
-                                    " of a sample, more than voxel_vae.max_candidates allows (",
-                                    options_.max_candidates, "): with enough memory on the device, allow more"));
+    return ConfigError(absl::StrCat(
+        "the decoder has ", candidates, " candidate voxels on level ", level,
+        " of a sample, more than voxel_vae.max_candidates allows (", options_.max_candidates,
+        "): one that has learnt asks for fewer; where memory allows it, set voxel_vae.max_candidates higher"));
   }
   return absl::OkStatus();
 }

@@ -175,7 +175,7 @@ int Main(int argc, char** argv) {
       MicroStep step(options, voxels);
       BenchmarkWork work;
       work.operations = 3 * NeckOperations(options);
-      work.relative_error = error;
+      work.relative_error = masks == "forced" ? error : -1;
       const std::vector<at::Tensor> occupied = masks == "forced" ? step.truth()
                                                : masks == "most" ? MasksAtTheLimit(options)
                                                                  : std::vector<at::Tensor>();

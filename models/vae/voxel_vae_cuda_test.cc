@@ -1,6 +1,7 @@
 // The voxel VAE on a GPU against itself on the CPU in double: the recipe's width at a neck of 16^3 cells.
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
+#include <c10/cuda/CUDAFunctions.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -98,6 +99,23 @@ TEST_F(VoxelVaeCudaTest, FreeMasks) {
   const Results truth = Step(Options(), at::kDouble, at::kCPU, /*forced=*/false);
   const Results result = Step(Options(), at::kFloat, at::kCUDA, /*forced=*/false);
   EXPECT_LT(RelativeError(result.at("loss"), truth.at("loss")), 1e-3);
+}
+
+// Copies and reads of LibTorch's that make the host wait throw here. The grids' own waits, which are meant, do not.
+TEST_F(VoxelVaeCudaTest, TheHostWaitsForGridsAlone) {
+  const VoxelVaeOptions options = Options();
+  const VoxelVaeNetwork network(options);
+  PlaceParameters(network, kSeed, at::kFloat, at::kCUDA);
+  const VaeScene scene = MakeVaeScene(options, StreetVoxels(options), kSeed, at::kFloat, at::kCUDA);
+  c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_ERROR);
+  EXPECT_NO_THROW({
+    const Latent latent = *network.Encode(scene.voxels, scene.labels, scene.noise);
+    const Reconstruction reconstruction = *network.Decode(latent.sample, 1);
+    const VoxelVaeLoss loss = *ComputeVoxelVaeLoss({}, scene.voxels, scene.labels, latent, reconstruction);
+    loss.total.backward();
+    (void)loss.metrics().Sums();
+  });
+  c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_DISABLED);
 }
 
 TEST_F(VoxelVaeCudaTest, TheSameBitsAgain) {

@@ -38,6 +38,7 @@ struct VoxelVaeLoss {
 //   kld         -0.5 sum over channels of (1 + logvar - mu^2 - exp(logvar)), mean over cells
 // Metrics: struct-acc, iou, precision and recall of each level (recall counts what lies under pruned
 // parents), candidates, accuracy and mean IoU of classes on matched voxels.
+//   truth   where a sample has predicted voxels, at least one
 //   labels  int64 [N] of truth's level 0, classes in [0, num_semantic). All on one device.
 // Errors: those of the grid operations (a status); tensors of a wrong shape or dtype throw c10::Error.
 absl::StatusOr<VoxelVaeLoss> ComputeVoxelVaeLoss(const VoxelVaeLossOptions& options, const VoxelPyramid& truth,

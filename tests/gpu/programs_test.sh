@@ -15,5 +15,10 @@ done
 echo "${tests} tests for GPUs"
 ((tests > 0))
 if "${work}/run" -x 2>/dev/null; then exit 1; fi
-if CUBIST_TORCH=/nowhere "${work}/run" 2>"${work}/log"; then exit 1; fi
-grep -q CUBIST_TORCH "${work}/log"
+mkdir "${work}/python"
+printf '#!/bin/bash\nexit 1\n' >"${work}/python/python3"
+chmod +x "${work}/python/python3"
+for torch in /nowhere ""; do  # the second: that of a Python without it
+  if CUBIST_TORCH="${torch}" PATH="${work}/python:${PATH}" "${work}/run" 2>"${work}/log"; then exit 1; fi
+  grep -q "no LibTorch.*CUBIST_TORCH" "${work}/log"
+done

@@ -50,13 +50,14 @@ std::string ParentOf(const std::string& path) {
   return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
 }
 
+// Whether the job asks for GPUs, which its nodes then have.
+bool WantsGpus(const TrainFlags& flags) { return flags.device != "cpu"; }
+
 // Why this version could not run the command.
 absl::Status CheckCanTrain(const TrainingCommand& command, int nodes) {
   RETURN_IF_ERROR(CheckModelIsBuilt(command.experiment.proto()));
   RunPlace place;
-  // Of GPUs, the nodes may have what this machine has not. Where a run needs none, it is not said that it uses them.
-  const Precision precision = command.experiment.proto().training().precision();
-  place.has_gpu = command.flags.device == "cuda" || precision == BF16 || precision == TF32;
+  place.has_gpu = WantsGpus(command.flags);
   place.world_size = nodes * command.flags.gpus.value_or(1);
   return ChooseRun(command.flags, command.experiment, place).status();
 }
@@ -193,8 +194,8 @@ class Launcher {
     slot.working_folder = working_folder_;
     slot.arguments = run.arguments;
     slot.gpus_per_node = launch_.has_gpus_per_node() ? launch_.gpus_per_node()
-                         : run.flags.device == "cpu" ? 0
-                                                     : run.flags.gpus.value_or(1);
+                         : WantsGpus(run.flags)      ? run.flags.gpus.value_or(1)
+                                                     : 0;
     return slot;
   }
 

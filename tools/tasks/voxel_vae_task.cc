@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/philox.h"
 #include "base/status.h"
 #include "kernels/random_normal/random_normal_torch.h"
@@ -57,7 +58,12 @@ class VoxelVaeTask : public Task {
                   .view({-1, channels});
     }
     ASSIGN_OR_RETURN(const Latent latent, vae_.Encode(voxels, labels, noise));
-    ASSIGN_OR_RETURN(const Reconstruction reconstruction, vae_.Decode(latent.sample, batch.size));
+    absl::StatusOr<Reconstruction> decoded = vae_.Decode(latent.sample, batch.size);
+    if (!decoded.ok()) {
+      return Annotate(decoded.status(),
+                      absl::StrCat("step ", step + 1, ", clip ", batch.clip, ", start frame ", batch.start_frame));
+    }
+    const Reconstruction reconstruction = *std::move(decoded);
     const VoxelVaeLossOptions options = LossOptionsAt(step);
     ASSIGN_OR_RETURN(const VoxelVaeLoss loss, ComputeVoxelVaeLoss(options, voxels, labels, latent, reconstruction));
     return Evaluation{loss.total, [metrics_of = loss.metrics, options, this] {

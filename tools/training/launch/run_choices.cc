@@ -1,6 +1,8 @@
 #include "tools/training/launch/run_choices.h"
 
+#include <cstdlib>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -50,6 +52,8 @@ absl::StatusOr<bool> LogsToWandb(const TrainFlags& flags, const ValidatedExperim
 }  // namespace
 
 bool HasNvidiaGpu() {
+  const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (visible != nullptr && (*visible == '\0' || std::string_view(visible) == "-1")) return false;
   // In a container the first may have another number.
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator("/dev", none)) {
@@ -67,15 +71,17 @@ absl::StatusOr<RunChoices> ChooseRun(const TrainFlags& flags, const ValidatedExp
   const Precision precision = experiment.proto().training().precision();
   const bool cuda = flags.device == "cuda" || (flags.device == "auto" && place.has_gpu && precision != FP64);
   const bool computes = !flags.dry_run || CheckModelIsBuilt(experiment.proto()).ok();
+  const bool for_gpus = precision == BF16 || precision == TF32;
+  const std::string on_cpu = for_gpus ? "--device cpu --set training.precision=FP32" : "--device cpu";
   if (cuda && !place.has_gpu) {
-    mistakes.emplace_back(
-        "--device cuda: this machine has no NVIDIA GPU (/dev/nvidia0 and the like); use --device cpu");
+    mistakes.push_back(
+        absl::StrCat("--device cuda: this machine has no NVIDIA GPU (/dev/nvidia0 and the like); use ", on_cpu));
   }
-  if (cuda && place.world_size > 1) {
-    mistakes.push_back(absl::StrCat("this version trains on one GPU, not on ", place.world_size,
-                                    ": use --gpus 1, or --device cpu for ranks on the CPU"));
+  if (cuda && place.world_size > 1 && computes) {
+    mistakes.push_back(absl::StrCat("this version trains on one GPU, not on ", place.world_size, ": use --gpus 1, or ",
+                                    on_cpu, " for ranks on the CPU"));
   }
-  if (!cuda && (precision == BF16 || precision == TF32) && computes) {
+  if (!cuda && for_gpus && computes) {
     mistakes.push_back(absl::StrCat("training.precision is ", Precision_Name(precision), " (",
                                     experiment.OriginOf("training.precision"), "), which needs a GPU",
                                     flags.device == "cpu" ? "" : ", and this machine has none",

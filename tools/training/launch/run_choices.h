@@ -24,7 +24,7 @@ struct RunPlace {
   int world_size = 1;
 };
 
-// This machine, as far as its device files tell.
+// Of this machine, as far as its device files and CUDA_VISIBLE_DEVICES tell.
 bool HasNvidiaGpu();
 
 // --device auto is a GPU where there is one and the precision is not FP64. ConfigError, with all mistakes at once:

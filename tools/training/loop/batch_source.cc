@@ -108,10 +108,14 @@ absl::Status RunData::SetAside(std::vector<SceneSample>& samples, MicroBatch& mi
   return absl::OkStatus();
 }
 
+size_t RunData::Capacity() const {
+  return static_cast<size_t>(std::max(experiment_.data().prefetch_batches(), experiment_.data().loader_threads()));
+}
+
 std::unique_ptr<BatchSource> RunData::Training(uint64_t samples_consumed) const {
   BatchSource::Stream::Options options;
   options.threads = experiment_.data().loader_threads();
-  options.capacity = experiment_.data().prefetch_batches();
+  options.capacity = Capacity();
   return std::make_unique<BatchSource>(options, [this, samples_consumed](uint64_t k) {
     // Item k is micro-batch k % accumulate of the k / accumulate-th step from here.
     const uint64_t at_once = static_cast<uint64_t>(shape_.per_gpu);
@@ -130,7 +134,7 @@ int64_t RunData::validation_batches() const {
 std::unique_ptr<BatchSource> RunData::Validation() const {
   BatchSource::Stream::Options options;
   options.threads = experiment_.data().loader_threads();
-  options.capacity = experiment_.data().prefetch_batches();
+  options.capacity = Capacity();
   options.end = static_cast<uint64_t>(validation_batches());
   return std::make_unique<BatchSource>(options, [this](uint64_t k) {
     std::vector<SceneDraw> draws;

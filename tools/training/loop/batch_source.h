@@ -78,6 +78,8 @@ class RunData {
   // This rank's part of the validation samples: every world_size-th, from `rank` on.
   std::unique_ptr<BatchSource> Validation() const;
   int64_t validation_batches() const;
+  // Batches that are made ahead, finished ones and those that loader threads work on.
+  size_t Capacity() const;
 
  private:
   RunData(const Experiment& experiment, const BatchMaker& batch_maker, const BatchShape& shape, ClipIndex clips,

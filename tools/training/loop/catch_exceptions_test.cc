@@ -33,7 +33,8 @@ TEST(CatchExceptionsTest, TooLittleMemorySaysWhatToChange) {
   EXPECT_EQ(ExitCodeOf(status), ExitCode::kConfig);
   EXPECT_EQ(status.message(),
             "the GPU's memory does not suffice: Tried to allocate 2.00 GiB. GPU 0 has 1 GiB free.\n"
-            "make batch.per_gpu smaller (batch.accumulate costs no memory), or the model");
+            "make batch.per_gpu smaller (batch.accumulate costs no memory), take training.precision BF16, or "
+            "make the model smaller");
 }
 
 }  // namespace

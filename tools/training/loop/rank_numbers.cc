@@ -1,6 +1,5 @@
 #include "tools/training/loop/rank_numbers.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include "absl/strings/str_cat.h"
@@ -26,16 +25,14 @@ absl::Status RankNumbers::Reduce(Communicator& communicator) {
   if (metrics > kMaxMetrics) {
     return InternalError(absl::StrCat("a task has ", metrics, " metrics; there is room for ", kMaxMetrics));
   }
-  const at::Tensor counts = at::empty({kCounts}, at::kDouble);
-  double* count = counts.mutable_data_ptr<double>();
-  const auto set = [count](int place, int64_t value) { count[place] = static_cast<double>(value); };
+  reduced_ = at::zeros({kMetrics + 2 * kMaxMetrics}, at::TensorOptions().dtype(at::kDouble).device(device_));
+  // As arguments of kernels: a copy from the host would wait for the device.
+  const auto set = [this](int place, int64_t value) { reduced_.select(0, place).fill_(static_cast<double>(value)); };
   set(kStop, stop);
   set(kSave, save);
   set(kGivenUp, given_up);
   set(kSamplesUsed, samples_used);
   set(kSamplesBad, samples_bad);
-  reduced_ = at::zeros({kMetrics + 2 * kMaxMetrics}, at::TensorOptions().dtype(at::kDouble).device(device_));
-  reduced_.narrow(0, 0, kCounts).copy_(counts);
   if (loss_.defined()) {
     loss().copy_(loss_);
     metric_sums().copy_(sums_);
@@ -44,7 +41,8 @@ absl::Status RankNumbers::Reduce(Communicator& communicator) {
 
   // One rank knows them; to read them would be to wait for the device.
   if (communicator.world_size() == 1) return absl::OkStatus();
-  counts.copy_(reduced_.narrow(0, 0, kCounts));
+  const at::Tensor counts = reduced_.narrow(0, 0, kCounts).to(at::kCPU);
+  const double* const count = counts.const_data_ptr<double>();
   const auto get = [count](int place) { return static_cast<int64_t>(count[place]); };
   stop = get(kStop);
   save = get(kSave);

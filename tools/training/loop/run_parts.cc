@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/parallel_for.h"
 #include "base/status.h"
+#include "kernels/cuda/launch.h"
 #include "tools/training/communicator/rank_agreement.h"
 #include "tools/training/optimizer/learning_rate.h"
 
@@ -49,6 +50,10 @@ absl::Status SetUpLibTorch(const Training& training, const at::Device& device) {
   if (device.is_cpu()) return absl::OkStatus();
   if (!at::hasCUDA()) {
     return ConfigError("--device cuda: CUDA finds no GPU that it can use here");
+  }
+  if (const int capability = ComputeCapability(); capability < 80) {
+    return ConfigError(absl::StrCat("--device cuda: this GPU has compute capability ", capability / 10, ".",
+                                    capability % 10, "; the kernels need 8.0 or later"));
   }
   // The sum of cuBLAS's partial products is deterministic only with a workspace of its own; it is read once.
   if (training.deterministic()) ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);

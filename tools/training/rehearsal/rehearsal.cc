@@ -354,7 +354,7 @@ absl::StatusOr<std::string> Rehearsal::MeasureSteps() {
   std::vector<BadSample> bad = std::move(step.bad);
   const double warm_up = step.seconds, first_loss = step.loss;
   // The first steps find batches that were made meanwhile: with those alone no wait would show.
-  const int64_t wanted = kMeasuredSteps + config_.data().prefetch_batches() / parts_.shape.accumulate;
+  const int64_t wanted = kMeasuredSteps + static_cast<int64_t>(parts_.data->Capacity()) / parts_.shape.accumulate;
   int64_t count = 0;
   double seconds = 0, waited = 0;
   for (bool enough = false; !enough;) {
