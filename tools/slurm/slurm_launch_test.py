@@ -917,6 +917,11 @@ class LaunchTest(SlurmTest):
                 self.launch(*flags, code=2)
                 self.assertEqual((os.path.exists(self.run_folder), self.slurm.calls()), (False, []))
 
+    def test_several_gpus_are_refused(self):
+        self.launch(command=f"train {CONFIG} --gpus 2 --wname vae", code=2)
+        self.assertIn("this version trains on one GPU, not on ", self.said)
+        self.assertEqual((os.path.exists(self.run_folder), self.slurm.calls()), (False, []))
+
     def test_folders_that_slurm_takes_for_patterns(self):
         """--output would not be found, and the job fail without a word."""
         for name in ("100%", "a\\b"):
