@@ -6,8 +6,10 @@
 // up to the limit of candidates.
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/randn.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <cuda_runtime_api.h>
@@ -145,6 +147,39 @@ std::vector<at::Tensor> MasksAtTheLimit(const VoxelVaeOptions& options) {
   return masks;
 }
 
+// The neck's convolution in BF16 alone, held against FP32's. Returns whether it is near.
+bool TimeNeckConvolution(const VoxelVaeOptions& options, Benchmark& benchmark) {
+  const VoxelVaeNetwork network(options);
+  const VoxelDomain neck(1, network.NeckDims(), at::kCUDA);
+  const int64_t channels = options.ChannelsAt(options.num_levels - 1);
+  const at::TensorOptions on_gpu = at::TensorOptions().dtype(at::kFloat).device(at::kCUDA);
+  const at::Tensor x = at::randn({neck.rows(), channels}, on_gpu).to(at::kBFloat16).requires_grad_();
+  const at::Tensor weight = at::randn({channels, channels, 3, 3, 3}, on_gpu).requires_grad_();
+  BenchmarkWork work;
+  {
+    const at::NoGradGuard no_gradients;
+    const at::Tensor wanted = neck.Convolve(x.to(at::kFloat), weight, at::Tensor());
+    const at::Tensor difference = neck.Convolve(x, weight, at::Tensor()).to(at::kFloat).sub(wanted);
+    work.relative_error = difference.norm().item<double>() / wanted.norm().item<double>();
+  }
+  work.operations = 2.0 * 27 * static_cast<double>(neck.rows() * channels * channels);
+  const std::string shape = std::to_string(neck.rows()) + " x " + std::to_string(channels) + ", bf16";
+  benchmark.Time("neck convolution, forward", shape, work, [&] {
+    const at::NoGradGuard no_gradients;
+    (void)neck.Convolve(x, weight, at::Tensor());
+  });
+  const at::Tensor dy = at::randn({neck.rows(), channels}, on_gpu).to(at::kBFloat16);
+  const bool good = work.relative_error < 1e-2;
+  work.operations *= 3;
+  work.relative_error = -1;
+  benchmark.Time("neck convolution, with backward", shape, work, [&] {
+    x.mutable_grad() = weight.mutable_grad() = at::Tensor();
+    neck.Convolve(x, weight, at::Tensor()).backward(dy);
+  });
+  if (!good) std::printf("FAILED: the neck's convolution in BF16\n");
+  return good;
+}
+
 double LossOf(const VoxelVaeOptions& options, const at::Tensor& voxels) {
   MicroStep step(options, voxels);
   return step.Run(step.truth()).item<double>();
@@ -159,6 +194,7 @@ int Main(int argc, char** argv) {
   const double truth = LossOf(options, voxels);
   bool good = std::isfinite(truth);
   Benchmark benchmark("voxel_vae_cuda_bench");
+  good = TimeNeckConvolution(options, benchmark) && good;
   for (const char* precision : {"BF16", "TF32"}) {
     const bool bfloat16 = std::string(precision) == "BF16";
     options.bfloat16_features = bfloat16;
