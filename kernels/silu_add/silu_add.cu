@@ -60,7 +60,7 @@ cudaError_t SiluAddBackwardCuda(View<const T, 1> x, View<const T, 1> dy, View<T,
   return Launch<true>(x, dy, dx, stream);
 }
 
-#define CUBIST_INSTANTIATE(T)                                                                              \
+#define CUBIST_INSTANTIATE(T)                                                                               \
   template cudaError_t SiluAddForwardCuda<T>(View<const T, 1>, View<const T, 1>, View<T, 1>, cudaStream_t); \
   template cudaError_t SiluAddBackwardCuda<T>(View<const T, 1>, View<const T, 1>, View<T, 1>, cudaStream_t)
 CUBIST_INSTANTIATE(float);

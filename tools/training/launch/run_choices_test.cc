@@ -34,7 +34,8 @@ TEST(ChooseRunTest, AutoIsTheGpuWhereThereIsOne) {
 }
 
 TEST(ChooseRunTest, WhatTheMachineCannotDoIsNamed) {
-  EXPECT_THAT(Choose("cuda", "FP32", kNoGpu).status().message(), HasSubstr("--device cuda: this machine has no NVIDIA"));
+  EXPECT_THAT(Choose("cuda", "FP32", kNoGpu).status().message(),
+              HasSubstr("--device cuda: this machine has no NVIDIA"));
   EXPECT_THAT(Choose("auto", "BF16", kNoGpu).status().message(), HasSubstr("and this machine has none"));
   EXPECT_THAT(Choose("cpu", "TF32", kGpu).status().message(), HasSubstr("training.precision is TF32"));
 }
