@@ -67,8 +67,9 @@ TEST_P(GroupNormShape, MatchesTorchSampleBySample) {
       const at::Tensor y = GroupNorm(x, offsets, gamma, beta, {groups, 1e-5, silu});
       y.backward(u.to(dtype));
       const double tolerance = dtype == at::kDouble ? 1e-9 : 1e-5;
-      // In the group of two values that hardly differ, rounding of SiLU is made 1 / sqrt(epsilon) times as large.
-      EXPECT_LT(Difference(y, wanted), 2 * tolerance) << dtype;
+      // In the group of two values that hardly differ, rounding of their SiLU is made 1 / sqrt(epsilon) times as large.
+      const double of_y = silu == GroupNormSilu::kOfInput && dtype == at::kFloat ? 2 * tolerance : tolerance;
+      EXPECT_LT(Difference(y, wanted), of_y) << dtype;
       // A group whose values hardly differ has gradients of the size of 1 / sqrt(epsilon) = 316.
       EXPECT_LT(Difference(x.grad(), wanted_x.grad()), 100 * tolerance) << dtype;
       EXPECT_LT(Difference(gamma.grad(), wanted_gamma.grad()), 100 * tolerance) << dtype;
